@@ -1,0 +1,1 @@
+"""One file per engine; `base.py` is the seam."""

@@ -1,0 +1,1 @@
+"""The training rooms: one loop, one file per recipe."""

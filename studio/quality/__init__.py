@@ -1,0 +1,1 @@
+"""One file per metric family; `base.py` is the seam."""

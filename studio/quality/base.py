@@ -1,0 +1,66 @@
+"""The seam of every score: a `Metric` looks at the sealed file and returns one number, or withholds.
+
+A module in this package is one family of metrics. A metric that does not apply raises `Withheld`
+with the reason; it never returns zero for "unknown". `Sample` decodes a file once for all of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+from studio.registry import Registry
+from studio.types import Brief, Kind, Score, Sound
+
+
+class Withheld(Exception):
+    """This score says nothing about this output; the message is the reason shown to people."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One sealed file, decoded at most once. Other candidates' texts serve diversity scores.
+
+    `facts` are the engine's own numbers (see `Draft.facts`).
+    """
+
+    path: Path
+    kind: Kind
+    media_type: str
+    brief: Brief
+    facts: dict[str, float] = field(default_factory=dict)
+    others: tuple[Path, ...] = ()
+
+    @cached_property
+    def text(self) -> str:
+        """The words themselves, without front matter, mark-up and invisible credential."""
+        from studio.quality.decode import read_text
+
+        return read_text(self.path, self.media_type)
+
+    @cached_property
+    def pixels(self) -> Any:
+        """uint8 (height, width, 3 or 4)."""
+        from studio.quality.decode import read_pixels
+
+        return read_pixels(self.path)
+
+    @cached_property
+    def sound(self) -> Sound:
+        from studio.quality.decode import read_sound
+
+        return read_sound(self.path)
+
+
+class Metric(Protocol):
+    name: ClassVar[str]
+    kinds: ClassVar[tuple[Kind, ...]]
+    needs: ClassVar[tuple[str, ...]]
+    """Catalog models that must be pulled; without them the score is withheld, saying so."""
+
+    def score(self, sample: Sample) -> Score: ...
+
+
+metrics: Registry[type[Metric]] = Registry("metric", "studio.quality")

@@ -1,0 +1,1 @@
+"""One file per guard; `base.py` is the seam."""
