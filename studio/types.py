@@ -56,7 +56,8 @@ class Brief:
 class Job:
     """A brief on its way: the only noun with a life. Every state but `running` survives a restart.
 
-    Engines look at `cancelled` at every step and return early when it is true.
+    Engines look at `cancelled` at every step and return early when it is true. `token_mark` is the
+    text watermark that a language engine's sampler applies while choosing tokens; None applies none.
     """
 
     id: str
@@ -70,6 +71,7 @@ class Job:
     attempts: int = 0
     error: str | None = None
     flag: threading.Event | None = field(default=None, compare=False, repr=False)
+    token_mark: Any = field(default=None, compare=False, repr=False)
 
     @property
     def cancelled(self) -> bool:
@@ -179,9 +181,13 @@ class LicenceNote:
 class Credential:
     """What was sealed into the file. `layers` names them ("credential", "labels", "watermark").
 
-    `manifest_digest` is the SHA-256 of the signed manifest store; `mark_payload` what an
-    imperceptible mark carries (hex), None while the kind has no mark.
+    `produce_id` (32 hex characters) names this output inside labels and marks, since `Asset.id`, the
+    digest of the final bytes, cannot stand in the bytes it digests. `manifest_digest` is the SHA-256
+    of the signed manifest store; `mark_payload` what an imperceptible mark carries (hex), None while
+    the output has no mark.
     """
+
+    produce_id: str
 
     licence: LicenceNote
     layers: tuple[str, ...]
