@@ -97,11 +97,24 @@ def _convert(spec: Field[Any], kind: type, value: Any) -> Any:
         raise wrong from None
     if not math.isfinite(number) or (kind is int and number != int(number)):
         raise wrong
-    return int(value) if kind is int and isinstance(value, int | str) and str(value).strip().lstrip("+-").isdigit() else kind(number)
+    return (
+        int(value)
+        if kind is int and isinstance(value, int | str) and str(value).strip().lstrip("+-").isdigit()
+        else kind(number)
+    )
 
 
 _WORDS = {int: "a whole number", float: "a number", bool: "yes or no", str: "text"}
-_BOOLS = {"true": True, "yes": True, "1": True, "on": True, "false": False, "no": False, "0": False, "off": False}
+_BOOLS = {
+    "true": True,
+    "yes": True,
+    "1": True,
+    "on": True,
+    "false": False,
+    "no": False,
+    "0": False,
+    "off": False,
+}
 
 
 def _label(spec: Field[Any]) -> str:

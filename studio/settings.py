@@ -72,9 +72,15 @@ class Settings:
     @classmethod
     def read(cls, environ: Mapping[str, str] = os.environ, **overrides: Any) -> Settings:
         """Settings of this process. Raises BadInput for an unknown name or a value of another type."""
-        home = Path(
-            overrides.pop("home", None) or environ.get("SIGNET_HOME") or platformdirs.user_data_dir("signet")
-        ).expanduser().resolve()
+        home = (
+            Path(
+                overrides.pop("home", None)
+                or environ.get("SIGNET_HOME")
+                or platformdirs.user_data_dir("signet")
+            )
+            .expanduser()
+            .resolve()
+        )
         given: dict[str, Any] = _from_file(home / "signet.toml")
         given |= {
             key.removeprefix("SIGNET_").lower(): value
@@ -103,7 +109,9 @@ def _read(name: str, hint: Any, value: Any) -> Any:
     kind = get_args(hint)[0] if isinstance(hint, types.UnionType) else hint
     try:
         if kind is bool and isinstance(value, str):
-            return {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}[value.lower()]
+            return {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}[
+                value.lower()
+            ]
         return Path(value).expanduser() if kind is Path else kind(value)
     except (KeyError, TypeError, ValueError):
         raise BadInput(f"Setting {name} must be of type {kind.__name__}, not {value!r}.") from None

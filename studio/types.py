@@ -230,9 +230,7 @@ class Asset:
 
 # --- What can be proved about a file ------------------------------------------------------------
 
-Verdict = Literal[
-    "intact", "recovered", "marked", "labelled", "altered", "nothing_found", "unreadable"
-]
+Verdict = Literal["intact", "recovered", "marked", "labelled", "altered", "nothing_found", "unreadable"]
 LayerName = Literal["credential", "watermark", "labels", "library"]
 
 

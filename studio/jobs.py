@@ -1,0 +1,275 @@
+"""The durable queue: fair between owners, cancellable, re-orderable, resumed after a restart.
+
+Every state lives in the library's database, so any number of studios may share one queue: a job is
+claimed by one atomic UPDATE. Fairness is start-time fair queueing (Goyal, Vin & Cheng, 1996): a job is
+tagged `position = max(virtual time, the owner's last tag) + 1` and the lowest tag goes first, so owners
+with waiting jobs are served in turn whatever they pile up.
+
+What is *not* here: how a job runs (workers.py) and what it does (service.py).
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import psutil
+import sqlalchemy as sa
+
+from studio.errors import BadInput, NotFound, Refused
+from studio.library.codec import brief_from_json, brief_to_json
+from studio.types import FINAL, Brief, Job, State
+
+JOBS = sa.table(
+    "jobs",
+    *(
+        sa.column(name)
+        for name in (
+            "id", "owner", "lane", "brief", "state", "position", "created_at", "started_at",
+            "finished_at", "attempts", "error", "runner", "heartbeat",
+        )
+    ),
+)  # fmt: skip
+
+STALE_SECONDS = 20.0
+MAX_ATTEMPTS = 2
+
+
+def runner_id() -> str:
+    """Host, process and its start time: the same id never comes back after a restart."""
+    return f"{socket.gethostname()}:{os.getpid()}:{psutil.Process().create_time():.2f}"
+
+
+def runner_alive(runner: str) -> bool | None:
+    """Whether that process still runs; None when it lives on another host and cannot be asked."""
+    host, pid, started = runner.rsplit(":", 2)
+    if host != socket.gethostname():
+        return None
+    try:
+        return abs(psutil.Process(int(pid)).create_time() - float(started)) < 0.02
+    except psutil.NoSuchProcess:
+        return False
+
+
+class Queue:
+    """Jobs in the table `jobs`. Safe to use from many threads and many processes at once.
+
+    `private` reserves the jobs enqueued here for this very process: a command that makes one picture
+    neither runs a server's backlog nor leaves its own job to the server.
+    """
+
+    def __init__(self, engine: sa.Engine, *, private: bool = False, max_waiting: int = 200) -> None:
+        self._engine = engine
+        self._private = private
+        self._max_waiting = max_waiting
+        self.runner = runner_id()
+        self._tagging = threading.Lock()
+
+    # --- Asking for work ------------------------------------------------------------------------
+
+    def enqueue(self, brief: Brief, owner: str, lane: str) -> Job:
+        """A new queued job; raises Refused when the owner has too many waiting."""
+        now = time.time()
+        job_id = uuid.uuid4().hex
+        with self._tagging, self._engine.begin() as db:
+            waiting, last = db.execute(
+                sa.select(sa.func.count(), sa.func.max(JOBS.c.position)).where(
+                    JOBS.c.owner == owner, JOBS.c.state == "queued"
+                )
+            ).one()
+            if waiting >= self._max_waiting:
+                raise Refused(f"{waiting} jobs are waiting already; let some finish or cancel some first.")
+            position = max(last or 0.0, self._virtual_time(db, owner)) + 1.0
+            db.execute(
+                sa.insert(JOBS).values(
+                    id=job_id, owner=owner, lane=lane, brief=brief_to_json(brief), state="queued",
+                    position=position, created_at=now, attempts=0,
+                    runner=self.runner if self._private else None,
+                )
+            )  # fmt: skip
+        return Job(job_id, brief, owner, "queued", _utc(now), position)
+
+    @staticmethod
+    def _virtual_time(db: sa.Connection, owner: str) -> float:
+        """Tag of the job that started last, or of the owner's own latest, whichever is later.
+
+        The owner's latest counts so that nobody jumps ahead by waiting for each job to finish.
+        """
+        newest = db.execute(sa.text("SELECT value FROM counters WHERE name = 'virtual_time'")).scalar()
+        own = db.execute(
+            sa.select(JOBS.c.position)
+            .where(JOBS.c.owner == owner, JOBS.c.state == "running")
+            .order_by(JOBS.c.position.desc())
+            .limit(1)
+        ).scalar()
+        return max(newest or 0.0, own or 0.0)
+
+    # --- Doing work -----------------------------------------------------------------------------
+
+    def claim(self, lanes: Collection[str]) -> tuple[Job, str] | None:
+        """The next job of those lanes, now ours and `running`, with its lane; None if there is none."""
+        mine = JOBS.c.runner == self.runner
+        who = mine if self._private else sa.or_(JOBS.c.runner.is_(None), mine)
+        waiting = (
+            sa.select(JOBS.c.id)
+            .where(JOBS.c.state == "queued", JOBS.c.lane.in_(list(lanes)), who)
+            .order_by(JOBS.c.position, JOBS.c.created_at)
+            .limit(1)
+            .scalar_subquery()
+        )
+        now = time.time()
+        with self._engine.begin() as db:
+            row = db.execute(
+                sa.update(JOBS)
+                .where(JOBS.c.id == waiting, JOBS.c.state == "queued")
+                .values(
+                    state="running", runner=self.runner, started_at=now, heartbeat=now,
+                    attempts=JOBS.c.attempts + 1,
+                )
+                .returning(*JOBS.c)
+            ).one_or_none()  # fmt: skip
+            if row is not None:
+                db.execute(
+                    sa.text("UPDATE counters SET value = :tag WHERE name = 'virtual_time' AND value < :tag"),
+                    {"tag": row.position},
+                )
+        return (_job(row), row.lane) if row is not None else None
+
+    def finish(self, job_id: str, state: State, error: str | None = None) -> None:
+        """Set the final state of a running job; one that was cancelled meanwhile stays cancelled."""
+        with self._engine.begin() as db:
+            db.execute(
+                sa.update(JOBS)
+                .where(JOBS.c.id == job_id, JOBS.c.state == "running")
+                .values(state=state, error=error, finished_at=time.time())
+            )
+
+    def retry(self, job_id: str, error: str) -> bool:
+        """Queue a job again whose worker died; after MAX_ATTEMPTS it fails. Says whether it will run."""
+        with self._engine.begin() as db:
+            again = db.execute(
+                sa.update(JOBS)
+                .where(JOBS.c.id == job_id, JOBS.c.state == "running", JOBS.c.attempts < MAX_ATTEMPTS)
+                .values(state="queued", heartbeat=None, runner=self.runner if self._private else None)
+            ).rowcount
+        if not again:
+            self.finish(job_id, "failed", error)
+        return bool(again)
+
+    def beat(self, job_ids: Collection[str]) -> set[str]:
+        """Say that these jobs are alive; returns those that somebody cancelled meanwhile."""
+        if not job_ids:
+            return set()
+        with self._engine.begin() as db:
+            db.execute(sa.update(JOBS).where(JOBS.c.id.in_(job_ids)).values(heartbeat=time.time()))
+            rows = db.execute(sa.select(JOBS.c.id).where(JOBS.c.id.in_(job_ids), JOBS.c.state == "cancelled"))
+            return {row.id for row in rows}
+
+    def recover(self) -> int:
+        """Take back jobs whose studio is gone: a dead process at once, a silent host after a while."""
+        with self._engine.connect() as db:
+            rows = db.execute(
+                sa.select(JOBS.c.id, JOBS.c.state, JOBS.c.runner, JOBS.c.heartbeat).where(
+                    JOBS.c.state.in_(["running", "queued"]),
+                    JOBS.c.runner.is_not(None),
+                    JOBS.c.runner != self.runner,
+                )
+            ).all()
+        alive: dict[str, bool | None] = {}
+        count = 0
+        for row in rows:
+            lives = alive.setdefault(row.runner, runner_alive(row.runner))
+            silent = time.time() - (row.heartbeat or 0) > STALE_SECONDS
+            if lives or (lives is None and not silent):
+                continue
+            if row.state == "queued":
+                with self._engine.begin() as db:
+                    db.execute(sa.update(JOBS).where(JOBS.c.id == row.id).values(runner=None))
+                count += 1
+            else:
+                count += self.retry(row.id, "The studio stopped twice while making this; submit it again.")
+        return count
+
+    # --- Looking and steering -------------------------------------------------------------------
+
+    def get(self, job_id: str, owner: str | None = None) -> Job:
+        """The job as it stands; NotFound also when it belongs to somebody else."""
+        with self._engine.connect() as db:
+            row = db.execute(sa.select(*JOBS.c).where(JOBS.c.id == job_id)).one_or_none()
+        if row is None or (owner is not None and row.owner != owner):
+            raise NotFound("There is no such job.")
+        return _job(row)
+
+    def list(
+        self, owner: str | None = None, states: Sequence[State] | None = None, limit: int = 50
+    ) -> list[Job]:
+        """Waiting jobs in the order they will run come first, then the others, newest first."""
+        query = sa.select(*JOBS.c)
+        if owner is not None:
+            query = query.where(JOBS.c.owner == owner)
+        if states is not None:
+            query = query.where(JOBS.c.state.in_(list(states)))
+        waiting = JOBS.c.state == "queued"
+        query = query.order_by(
+            waiting.desc(), sa.case((waiting, JOBS.c.position)), JOBS.c.created_at.desc()
+        ).limit(limit)
+        with self._engine.connect() as db:
+            return [_job(row) for row in db.execute(query)]
+
+    def waiting(self) -> int:
+        with self._engine.connect() as db:
+            return int(db.execute(sa.select(sa.func.count()).where(JOBS.c.state == "queued")).scalar_one())
+
+    def cancel(self, job_id: str, owner: str | None = None) -> State:
+        """Cancel a waiting or running job; a finished one stays as it is. Returns its state."""
+        job = self.get(job_id, owner)
+        if job.state in FINAL:
+            return job.state
+        with self._engine.begin() as db:
+            db.execute(
+                sa.update(JOBS)
+                .where(JOBS.c.id == job_id, JOBS.c.state.in_(["queued", "running"]))
+                .values(state="cancelled", finished_at=time.time())
+            )
+        return self.get(job_id).state
+
+    def move(self, job_id: str, place: int, owner: str | None = None) -> None:
+        """Put a waiting job at `place` (0 is next) among its owner's own; others' turns do not change."""
+        job = self.get(job_id, owner)
+        if job.state != "queued":
+            raise BadInput("Only a waiting job can be moved.")
+        with self._tagging, self._engine.begin() as db:
+            rows = db.execute(
+                sa.select(JOBS.c.id, JOBS.c.position)
+                .where(JOBS.c.owner == job.owner, JOBS.c.state == "queued")
+                .order_by(JOBS.c.position)
+            ).all()
+            order = [row.id for row in rows if row.id != job_id]
+            order.insert(max(0, place), job_id)
+            for one, row in zip(order, rows, strict=True):
+                db.execute(sa.update(JOBS).where(JOBS.c.id == one).values(position=row.position))
+
+
+def _utc(seconds: float | None) -> Any:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+def _job(row: Any) -> Job:
+    return Job(
+        id=row.id,
+        brief=brief_from_json(row.brief),
+        owner=row.owner,
+        state=row.state,
+        created_at=_utc(row.created_at),
+        position=row.position,
+        started_at=_utc(row.started_at),
+        finished_at=_utc(row.finished_at),
+        attempts=row.attempts,
+        error=row.error,
+    )

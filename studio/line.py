@@ -1,0 +1,160 @@
+"""The one line a request follows, as it runs in a worker process.
+
+    brief ─► guard ─► engine ─► draft ─► guard ─► seal ─► score ─► library ─► asset
+
+Nothing else calls the seal, and the library takes only what carries a credential, so an unsealed file
+cannot be saved on any path. Scores are taken from the sealed file: they describe what ships.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+from studio.catalog import Catalog
+from studio.engines.base import Engine
+from studio.engines.devices import pick_device
+from studio.errors import Cancelled, Refused
+from studio.library.store import Library
+from studio.memory import Residents
+from studio.provenance.licence import note_for
+from studio.provenance.seal import Sealed, Sealer
+from studio.quality.base import Sample
+from studio.quality.card import make_scorecard
+from studio.quality.rank import rank
+from studio.requests import Request, resolve
+from studio.safety.base import guards
+from studio.settings import Settings
+from studio.templates import Template, read_templates
+from studio.types import Asset, Brief, Draft, Job, LicenceNote, ModelUse, Progress
+from studio.uploads import Uploads
+
+
+class Line:
+    """The rooms of one worker. Opening it is cheap; models load when a job needs them."""
+
+    def __init__(self, settings: Settings, device: str) -> None:
+        self.settings = replace(settings, device=device)
+        self.catalog = Catalog.read(settings)
+        self.templates = read_templates(settings.assets / "templates")
+        self.library = Library(settings)
+        self.uploads = Uploads(settings)
+        self.sealer = Sealer(settings)
+        self.guards = [guard(settings) for guard in guards.values()]
+        self.residents: Residents[Engine] = Residents(settings.memory_budget_mb)
+        self._device = pick_device(self.settings)
+
+    def produce(self, job: Job) -> Iterator[Progress | Asset]:
+        """All that happens to one brief. Assets come best first; an interrupted job may run again."""
+        made = self.library.search(job=job.id, limit=job.brief.count)
+        if len(made) == job.brief.count:  # finished just before the studio stopped
+            yield from made
+            return
+        request = resolve(job.brief, self.catalog, self.templates)
+        brief, model = request.brief, request.model
+        parents, paths = self._inputs(brief)
+        licence = note_for(model, self.catalog.get, [(one.id, one.credential.licence) for one in parents])
+        _allow(brief, licence)
+        self._check(brief)
+
+        finished: list[tuple[Draft, Sealed]] = []
+        for step in self._generate(replace(job, brief=replace(brief, inputs=paths)), request):
+            if isinstance(step, Progress):
+                yield replace(step, fraction=None if step.fraction is None else 0.9 * step.fraction)
+                continue
+            draft = _with_disclaimer(step, request.template)
+            self._check(draft)
+            yield Progress(job.id, 0.92, "sealing", candidate=len(finished))
+            sealed = self.sealer.seal(
+                draft, job.brief, licence, model_title=model.title, author=brief.author,
+                parents=[parent.path for parent in parents],
+            )  # fmt: skip
+            finished.append((draft, sealed))
+        if job.cancelled:
+            for _, sealed in finished:
+                sealed.path.unlink(missing_ok=True)
+            raise Cancelled("Stopped.")
+        yield Progress(job.id, 0.95, "scoring")
+        yield from self._keep(job, request, finished, tuple(parent.id for parent in parents))
+
+    def _generate(self, job: Job, engine_class: type[Engine], model: Model) -> Iterator[Progress | Draft]:
+        def load() -> Engine:
+            engine = engine_class(model, self._device, self.settings)
+            engine.load()
+            return engine
+
+        if model.name not in self.residents.names():
+            yield Progress(job.id, None, "loading", f"Loading {model.title}")
+        with self.residents.use(model.name, model.memory_mb, load) as engine:
+            yield from engine.generate(job)
+
+    def _keep(
+        self,
+        job: Job,
+        request: Request,
+        finished: Sequence[tuple[Draft, Sealed]],
+        parents: tuple[str, ...],
+    ) -> Iterator[Asset]:
+        samples = [
+            Sample(
+                sealed.path, draft.kind, sealed.media_type, request.brief, {**draft.facts, **sealed.fidelity}
+            )
+            for draft, sealed in finished
+        ]
+        paths = [sample.path for sample in samples]
+        cards = [
+            make_scorecard(
+                replace(sample, others=tuple(path for path in paths if path != sample.path)),
+                self.catalog,
+                self.settings,
+            )
+            for sample in samples
+        ]
+        for place in rank(cards, request.brief.kind):
+            draft, sealed = finished[place]
+            yield self.library.add(
+                sealed.path,
+                job=job,
+                media_type=sealed.media_type,
+                model=ModelUse(
+                    draft.model_id, draft.revision, request.engine.name, draft.seed, draft.device, draft.dtype,
+                    draft.seconds, draft.settings,
+                ),
+                scorecard=cards[place],
+                credential=sealed.credential,
+                parents=parents,
+                text=draft.payload if isinstance(draft.payload, str) else "",
+            )  # fmt: skip
+
+    def _inputs(self, brief: Brief) -> tuple[list[Asset], tuple[str, ...]]:
+        """The library assets among the inputs, and a checked path for every input."""
+        assets, paths = [], []
+        for key in brief.inputs:
+            path = self.uploads.find(key)
+            if path is None:
+                asset = self.library.get(key)
+                assets.append(asset)
+                path = asset.path
+            paths.append(str(path))
+        return assets, tuple(paths)
+
+    def _check(self, thing: Brief | Draft) -> None:
+        for guard in self.guards:
+            guard.check(thing)
+
+
+def _allow(brief: Brief, licence: LicenceNote) -> None:
+    """A wish for commercial use is answered before anything is made, not after."""
+    if brief.licence_wish == "commercial" and licence.commercial != "yes":
+        raise Refused(f"Commercial use was asked for, but: {licence.note} Choose another model or input.")
+
+
+def _with_disclaimer(draft: Draft, template: Template | None) -> Draft:
+    if template is None or not template.disclaimer or draft.kind != "text":
+        return draft
+    return replace(draft, payload=f"{draft.payload.rstrip()}\n\n{template.disclaimer}")
+
+
+def open_line(settings: Settings, device: str) -> Callable[[Job], Iterator[Progress | Asset]]:
+    """What a worker process calls once, on the device it is for."""
+    return Line(settings, device).produce

@@ -1,0 +1,78 @@
+"""From a brief as typed to a request that can run: template filled, model found, options checked.
+
+Both ends use it: the page to refuse at once what cannot work, the worker to do the work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from studio.catalog import Catalog, Model
+from studio.engines.base import Engine, engines
+from studio.errors import BadInput, ModelMissing, NotFound
+from studio.options import read_options
+from studio.provenance.encode import format_for
+from studio.templates import Template, fill
+from studio.types import KINDS, Brief
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """`brief` is complete: its prompt is what the model gets, its options are the engine's own."""
+
+    brief: Brief
+    engine: type[Engine]
+    model: Model
+    template: Template | None
+
+
+def resolve(brief: Brief, catalog: Catalog, templates: Mapping[str, Template]) -> Request:
+    """Raises BadInput, NotFound or ModelMissing with the sentence a person needs."""
+    if brief.kind not in KINDS:
+        raise NotFound(f"There is no kind {brief.kind!r}; choose one of: {', '.join(KINDS)}.")
+    template = _template(brief, templates)
+    if template is not None:
+        brief = _filled(brief, template)
+    engine, model = _model(brief, catalog)
+    read_options(engine.Options, brief.options)
+    return Request(replace(brief, format=format_for(brief.kind, brief.format)), engine, model, template)
+
+
+def _template(brief: Brief, templates: Mapping[str, Template]) -> Template | None:
+    if brief.template is None:
+        return None
+    fitting = sorted(name for name, one in templates.items() if one.kind == brief.kind)
+    if brief.template not in fitting:
+        names = ", ".join(fitting) or "none"
+        raise NotFound(f"There is no {brief.kind} template {brief.template!r}; choose one of: {names}.")
+    return templates[brief.template]
+
+
+def _filled(brief: Brief, template: Template) -> Brief:
+    """Options named like slots fill them; the prompt itself fills the first slot left open."""
+    slots = [slot.name for slot in template.slots]
+    values = {name: str(value) for name, value in brief.options.items() if name in slots}
+    rest = {name: value for name, value in brief.options.items() if name not in slots}
+    first = next((name for name in slots if name not in values), None)
+    if brief.prompt.strip() and first is not None:
+        values[first] = brief.prompt
+    return replace(brief, prompt=fill(template, values), options={**template.options, **rest})
+
+
+def _model(brief: Brief, catalog: Catalog) -> tuple[type[Engine], Model]:
+    if brief.model is not None:
+        model = catalog.get(brief.model)
+    elif brief.engine is not None:
+        engine = engines.lookup(brief.engine)
+        fitting = [one for one in catalog.of_kind(engine.kind) if one.engine == engine.name]
+        if not fitting:
+            raise ModelMissing(f"No model in the catalog runs on the engine {engine.name!r}.")
+        model = next((one for one in fitting if one.default), fitting[0])
+    else:
+        model = catalog.default(brief.kind)
+    if model.engine is None or model.kind != brief.kind:
+        raise BadInput(f"{model.name} is a {model.kind} model and cannot make {brief.kind}.")
+    if brief.engine not in (None, model.engine):
+        raise BadInput(f"{model.name} runs on the engine {model.engine!r}, not on {brief.engine!r}.")
+    return engines.lookup(model.engine), catalog.require(model.name)

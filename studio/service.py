@@ -1,0 +1,236 @@
+"""`Studio`: the one door to everything, for page, command line and later HTTP alike.
+
+A brief goes `submit` → queue → worker (the line of line.py) → library; `watch` tells of it from any
+process and at any time, `run` is both in one. Reading needs no worker: library, catalog, verify.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+
+from studio.catalog import Catalog, Model
+from studio.compare import Likeness, compare
+from studio.engines.base import engines
+from studio.errors import Cancelled, StudioError
+from studio.jobs import Queue
+from studio.library.store import Library
+from studio.line import open_line
+from studio.provenance.verify import Verifier
+from studio.requests import resolve
+from studio.safety.base import guards
+from studio.settings import Settings
+from studio.templates import read_templates
+from studio.types import FINAL, Asset, Brief, Job, Kind, Progress, Report, State
+from studio.uploads import Uploads
+from studio.workers import Ended, Runner
+
+logger = logging.getLogger(__name__)
+
+LOCAL = "local"  # the owner of everything until there are accounts
+LOOK_UP_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What the header shows: the device asked for, jobs waiting and running, worker processes."""
+
+    device: str
+    waiting: int
+    running: int
+    workers: int
+    models: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """A second making of an asset beside the first, and how alike they are."""
+
+    original: Asset
+    again: Asset
+    likeness: Likeness
+
+
+class Studio:
+    """All rooms behind one object. Use as a context manager, or `start` and `close`.
+
+    `serve` takes jobs of anybody on this library; without it only the jobs submitted here are run, and
+    the worker starts with the first of them.
+    """
+
+    def __init__(self, settings: Settings | None = None, *, serve: bool = False) -> None:
+        self.settings = settings or Settings.read()
+        self.settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.catalog = Catalog.read(self.settings)
+        self.templates = read_templates(self.settings.assets / "templates")
+        self.library = Library(self.settings)
+        self.uploads = Uploads(self.settings)
+        self.verifier = Verifier(self.settings, self.library.find)
+        self._guards = [guard(self.settings) for guard in guards.values()]
+        self._queue = Queue(self.library.engine, private=not serve, max_waiting=self.settings.max_waiting)
+        lanes = {engine.name: engine.concurrency for engine in engines.values()}
+        self._runner = Runner(self._queue, self.settings, open_line, lanes)
+        self._serve = serve
+        self._starting = threading.Lock()
+        self._started = False
+
+    def start(self, *, warm: bool = False) -> None:
+        """Begin to take jobs from the queue; `warm` starts the worker processes at once as well."""
+        with self._starting:
+            if not self._started:
+                self._started = True
+                self.uploads.sweep()
+                self._runner.start()
+        if warm:
+            self._runner.warm()
+
+    def close(self) -> None:
+        """Stop the workers. Waiting and half-done jobs stay queued and run at the next start."""
+        self._runner.close()
+
+    def __enter__(self) -> Studio:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # --- Making ---------------------------------------------------------------------------------
+
+    def submit(self, brief: Brief, owner: str = LOCAL) -> str:
+        """Queue a brief and return the job's id. Whatever cannot work is refused here and at once."""
+        if brief.seed is None:
+            brief = replace(brief, seed=secrets.randbelow(2**31))
+        request = resolve(brief, self.catalog, self.templates)
+        for guard in self._guards:
+            guard.check(request.brief)
+        for key in brief.inputs:
+            if self.uploads.find(key) is None:
+                self.library.get(key)
+        job = self._queue.enqueue(brief, owner, lane=request.engine.name)
+        self._runner.open_feed(job.id)
+        self._runner.wake()
+        return job.id
+
+    def watch(self, job_id: str, owner: str | None = None) -> Iterator[Progress | Asset]:
+        """What happens to a job, from any moment on, until it is over; assets come best first.
+
+        Raises Cancelled, or StudioError with the sentence of a failed job. Works for jobs of other
+        studios on this library too: those are looked up now and then.
+        """
+        job = self._queue.get(job_id, owner)
+        feed = self._runner.feed(job_id)
+        told = 0
+        if feed is not None:
+            for event in feed.watch(LOOK_UP_SECONDS):
+                if isinstance(event, Ended):
+                    _raise_unless_done(event.state, event.error)
+                    return
+                if event is not None:
+                    told += isinstance(event, Asset)
+                    yield event
+                elif (job := self._queue.get(job_id)).state in FINAL:
+                    break
+        while job.state not in FINAL:
+            yield Progress(job_id, None, job.state)
+            time.sleep(LOOK_UP_SECONDS)
+            job = self._queue.get(job_id)
+        _raise_unless_done(job.state, job.error)
+        yield from self.results(job_id)[told:]
+
+    def run(self, brief: Brief, owner: str = LOCAL) -> Iterator[Progress | Asset]:
+        """Submit and watch. Leaving the loop early cancels the job."""
+        self.start()
+        job_id = self.submit(brief, owner)
+        try:
+            yield from self.watch(job_id, owner)
+        finally:
+            self.cancel(job_id, owner)
+
+    def make(self, brief: Brief, owner: str = LOCAL) -> list[Asset]:
+        """Submit, wait, and return the assets, best first."""
+        return [event for event in self.run(brief, owner) if isinstance(event, Asset)]
+
+    def cancel(self, job_id: str, owner: str | None = None) -> State:
+        """Stop a job wherever it stands; a finished one stays as it is. Returns its state."""
+        before = self._queue.get(job_id, owner)
+        if before.state in FINAL:
+            return before.state
+        state = self._queue.cancel(job_id, owner)
+        if before.state == "queued":
+            self._runner.settle(Ended(job_id, state))
+        self._runner.cancel(job_id)
+        return state
+
+    def replay(self, asset_id: str, owner: str = LOCAL) -> Replay:
+        """Make an asset again from its record and compare the two, sample by sample."""
+        original = self.library.get(asset_id)
+        brief = replace(original.brief, model=original.model.id, seed=original.model.seed, count=1)
+        again = self.make(brief, owner)[0]
+        return Replay(original, again, compare(original, again))
+
+    # --- Looking and steering -------------------------------------------------------------------
+
+    def job(self, job_id: str, owner: str | None = None) -> Job:
+        return self._queue.get(job_id, owner)
+
+    def jobs(self, owner: str | None = None, limit: int = 50) -> list[Job]:
+        """Waiting jobs first, in the order they will run; then the others, newest first."""
+        return self._queue.list(owner, limit=limit)
+
+    def move(self, job_id: str, place: int, owner: str | None = None) -> None:
+        self._queue.move(job_id, place, owner)
+
+    def results(self, job_id: str) -> list[Asset]:
+        """The assets of a job, best first."""
+        return list(reversed(self.library.search(job=job_id, limit=self.settings.max_count)))
+
+    def models(self, kind: Kind) -> list[Model]:
+        """Catalog entries that can make this kind, ready ones first; test engines come last."""
+        return sorted(
+            self.catalog.of_kind(kind),
+            key=lambda model: (
+                model.name.startswith("echo"),
+                not self.catalog.ready(model.name),
+                not model.default,
+            ),
+        )
+
+    def status(self) -> Status:
+        return Status(
+            device=self.settings.device,
+            waiting=self._queue.waiting(),
+            running=sum(self._runner.running().values()),
+            workers=len(self._runner.pids()),
+            models=tuple(name for name in self.catalog.names if self.catalog.ready(name)),
+        )
+
+    def worker_pids(self) -> list[int]:
+        return self._runner.pids()
+
+    # --- Proving and handing out ----------------------------------------------------------------
+
+    def verify(self, path: Path) -> Report:
+        return self.verifier.verify(path)
+
+    def verify_text(self, text: str) -> Report:
+        return self.verifier.verify_text(text)
+
+    def export(self, ids: Sequence[str], to: Path) -> list[Path]:
+        """Copies of sealed files, byte for byte, under readable names."""
+        return self.library.export(ids, to)
+
+
+def _raise_unless_done(state: State, error: str | None) -> None:
+    if state == "cancelled":
+        raise Cancelled("Stopped.")
+    if state == "failed":
+        raise StudioError(error or "The job failed.")
