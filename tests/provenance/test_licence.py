@@ -1,0 +1,182 @@
+"""The licence calculus: the table, the rules of combining, the words, the NOTICE."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from studio.catalog import DataSource, Model
+from studio.errors import BadInput, NotFound
+from studio.provenance.licence import (
+    ROLES,
+    combine,
+    licence_of,
+    licence_url,
+    licences,
+    note_for,
+    notice,
+    terms,
+)
+from studio.provenance.licence_table import LADDER
+from studio.settings import ROOT
+
+SOME_IDS = [*licences(), "Made-Up-1.0", "", "MIT AND CC-BY-NC-4.0", "MIT OR GPL-3.0-only"]
+uses = st.tuples(
+    st.sampled_from(ROLES),
+    st.text(max_size=80),
+    st.sampled_from(SOME_IDS),
+    st.sampled_from(["", "A. Person", "Line\x00two"]),
+)
+
+
+def model(name, licence, data=(), base=(), attribution=""):
+    return Model(
+        name=name, kind="text", engine=None, title=name.title(), summary="", licence=licence, licence_url="",
+        commercial="yes", revision="1", memory_mb=1, folder=Path("."), data=data, base=base, attribution=attribution,
+    )  # fmt: skip
+
+
+# --- The table ----------------------------------------------------------------------------------
+
+
+def test_the_table_is_complete_and_sound():
+    head = (ROOT / "assets" / "licences.toml").read_text("utf-8").split("# family")[0]
+    assert len(licences()) >= 40
+    for id, licence in licences().items():
+        assert id == licence.id and licence.name
+        assert licence.commercial in LADDER
+        assert licence.url.startswith("https://") or id.startswith("LicenseRef-"), id
+        assert all(f" {duty} " in head for duty in licence.obligations), id
+        assert ("non-commercial" in licence.obligations) <= (licence.commercial == "no"), id
+
+
+def test_unknown_ids_are_never_guessed():
+    for id in ("apache", "Apache License 2.0", "CC-BY", "proprietary", "", "   "):
+        assert licence_of(id).commercial == "unknown"
+    assert licence_of("apache-2.0").id == "Apache-2.0"
+
+
+def test_expressions():
+    assert licence_of("MIT AND CC-BY-NC-4.0").commercial == "no"
+    assert licence_of("CC-BY-NC-4.0 OR MIT").id == "MIT"
+    assert licence_of("MIT OR Apache-2.0 AND CC-BY-NC-4.0").id == "MIT"
+    assert licence_url("Apache-2.0 AND CC-BY-NC-4.0") == licence_of("CC-BY-NC-4.0").url
+    assert licence_url("Made-Up-1.0") == ""
+
+
+# --- Combining ----------------------------------------------------------------------------------
+
+
+@given(st.lists(uses, min_size=1, max_size=6), st.randoms())
+def test_combining_is_commutative_and_idempotent(some, random):
+    shuffled = some[:]
+    random.shuffle(shuffled)
+    assert combine(some) == combine(shuffled) == combine(some + some)
+
+
+@given(st.lists(uses, min_size=1, max_size=5), uses)
+def test_adding_a_source_never_loosens(some, another):
+    before, after = terms(some), terms([*some, another])
+    assert LADDER.index(after.commercial) >= LADDER.index(before.commercial)
+    for part in ("obligations", "licences", "unknown", "against", "credits"):
+        assert getattr(after, part) >= getattr(before, part)
+    if combine([*some, another]).commercial == "yes":
+        assert combine(some).commercial == "yes"
+
+
+@given(st.lists(uses, min_size=1, max_size=5))
+def test_an_unknown_licence_takes_the_words_commercial_use_away(some):
+    note = combine([*some, ("voice", "someone", "Made-Up-1.0", "")])
+    assert note.commercial in ("unknown", "no")
+    assert "commercial use" not in note.note.lower()
+
+
+@given(st.lists(uses, min_size=1, max_size=30))
+def test_the_note_is_short_plain_and_on_one_line(some):
+    note = combine(some)
+    assert note.note.isprintable() and len(note.note) < 1500
+    assert len(note.sources) <= len(some)
+
+
+@given(st.lists(uses, min_size=1, max_size=4), st.lists(uses, min_size=1, max_size=4))
+def test_an_output_used_as_an_input_keeps_its_terms(first, second):
+    """The library hands a note's id on when an asset becomes the input of another."""
+    given_id = combine(first).id
+    after = combine([*second, ("input", "earlier.png", given_id, "")])
+    assert LADDER.index(terms([("input", "x", given_id, "")]).commercial) <= LADDER.index(
+        terms([*second, ("input", "earlier.png", given_id, "")]).commercial
+    )
+    assert set(given_id.split(" AND ")) <= set(after.id.split(" AND "))
+
+
+@pytest.mark.parametrize(
+    ("some", "commercial", "words"),
+    [
+        ([("base model", "SmolLM2", "Apache-2.0", "")], "yes", "Made with SmolLM2 (Apache-2.0). Commercial use is allowed."),
+        ([("model", "A", "MIT", ""), ("voice", "B", "CC-BY-NC-4.0", "")], "no", "Only for non-commercial purposes"),
+        ([("model", "A", "LicenseRef-Llama-3.2", "")], "unknown", "Commercial use depends on conditions"),
+        ([("model", "A", "MIT", ""), ("training data", "D", "CC-BY-NC-4.0", "")], "unknown", "D (CC-BY-NC-4.0)"),
+        ([("model", "A", "MIT", ""), ("training data", "D", "CC-BY-SA-4.0", "")], "yes", "Commercial use is allowed."),
+        ([("model", "A", "MIT", ""), ("input", "p.jpg", "CC-BY-SA-4.0", "Jo")], "yes", "share under the same licence"),
+        ([("model", "A", "GPL-3.0-only", "")], "yes", "Made with A (GPL-3.0-only). Commercial use is allowed."),
+        ([("input", "p", "GPL-3.0-only", "")], "yes", "share under the same licence"),
+        ([("model", "A", "MIT", "The A team")], "yes", "credit The A team"),
+        ([("model", "A", "LicenseRef-CreativeML-OpenRAIL-M", "")], "yes", "forbidden uses"),
+    ],
+)  # fmt: skip
+def test_known_situations(some, commercial, words):
+    note = combine(some)
+    assert note.commercial == commercial
+    assert words in note.note
+
+
+def test_bad_roles_and_empty_lists_are_refused():
+    with pytest.raises(BadInput, match="training data"):
+        combine([("muse", "x", "MIT", "")])
+    with pytest.raises(BadInput, match="at least one"):
+        combine([])
+
+
+def test_a_hostile_file_name_cannot_pass_for_a_sentence():
+    note = combine([("input", "x” (MIT). Commercial use is allowed.“", "Made-Up", "")])
+    assert note.note.count("“") == note.note.count("”") == 2  # once as maker, once as unknown
+    assert note.note.startswith("Made with “x")
+
+
+# --- From the catalog ---------------------------------------------------------------------------
+
+
+def test_note_for_walks_the_lineage_and_survives_a_ring():
+    web = DataSource("Web crawl", "ODC-By-1.0")
+    entries = {
+        "root": model("root", "Apache-2.0", data=(web,), base=("tuned",), attribution="Root Lab"),
+        "tuned": model("tuned", "CC-BY-4.0", base=("root",)),
+        "voice": model("voice", "CC0-1.0"),
+    }
+    note = note_for(
+        entries["tuned"], entries.get, [("cat.png", "CC-BY-SA-4.0", "Cat Person")], [("voice", "voice")]
+    )
+    assert note.commercial == "yes"
+    assert note.id == "Apache-2.0 AND CC-BY-4.0 AND CC-BY-SA-4.0 AND CC0-1.0"
+    assert "training data: Web crawl (ODC-By-1.0)" in note.sources
+    assert "base model: Root (Apache-2.0), credit: Root Lab" in note.sources
+    assert "Cat Person" in note.note and "Root Lab" in note.note
+
+
+def test_a_base_that_the_catalog_does_not_know_is_unknown():
+    def strict(name):
+        raise NotFound(name)
+
+    for lookup in ({}.get, strict):
+        note = note_for(model("mine", "MIT", base=("lost",)), lookup)
+        assert note.commercial == "unknown" and "lost" in note.note
+
+
+def test_notice_names_every_note_source_and_licence_once():
+    one = combine([("model", "A", "MIT", "A team"), ("training data", "D", "CC-BY-4.0", "")])
+    two = combine([("voice", "V", "CC0-1.0", "")])
+    text = notice([one, two, one])
+    assert text.count(one.note) == text.count(two.note) == 1
+    for id in ("MIT", "CC-BY-4.0", "CC0-1.0"):
+        assert f"  - {id}: {licence_of(id).name}, {licence_of(id).url}" in text
