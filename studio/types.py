@@ -213,7 +213,10 @@ class ModelUse:
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """A finished, sealed file. `id` is the SHA-256 (hex) of its final bytes."""
+    """A finished, sealed file. `id` is the SHA-256 (hex) of its final bytes.
+
+    The last four fields are what people add in the library; `stars` are 0 (not rated) to 5.
+    """
 
     id: str
     job_id: str
@@ -226,6 +229,10 @@ class Asset:
     credential: Credential
     parents: tuple[str, ...]
     created_at: datetime
+    owner: str = ""
+    favourite: bool = False
+    note: str = ""
+    stars: int = 0
 
 
 # --- What can be proved about a file ------------------------------------------------------------
