@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from studio.errors import ModelBroken, ModelMissing, NotFound
+from studio.formats import PICKLE_SUFFIXES, check_weights
+from studio.settings import Settings
 from studio.types import Commercial
 
-Purpose = Literal["text", "image", "speech", "music", "video", "embedding", "listen", "safety", "quality", "data"]
+Purpose = Literal[
+    "text", "image", "speech", "music", "video", "embedding", "listen", "safety", "quality", "data"
+]
 
 
 @dataclass(frozen=True, slots=True)
 class ModelFile:
-    """One file of a model: its final `path` inside the model's folder, size in bytes, SHA-256."""
+    """One file of a model: its final `path` inside the model's folder, size in bytes, SHA-256.
+
+    `parts` are the members of the source's packages that, joined in this order, make the file.
+    """
 
     path: str
     size: int
     sha256: str
+    parts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +45,9 @@ class Model:
     """One catalog entry. `folder` is where its files lie (or will lie after a pull).
 
     `licence` is an SPDX id or `LicenseRef-…`; `revision` the pinned commit or package version;
-    `memory_mb` what it needs resident; `base` the catalog names it was made from.
+    `memory_mb` what it needs resident; `base` the catalog names it was made from. `setup` says whether
+    `make run` pulls it. `pinned` is false for a hub entry whose revision and hashes are recorded in
+    `lock.json` at its first pull (then `files` and `revision` come from there).
     """
 
     name: str
@@ -57,3 +69,115 @@ class Model:
     default: bool = False
     source: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
+    setup: bool = False
+    pinned: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """The models of `checkpoints/catalog.toml` and of every `checkpoints/*/model.toml`, by name."""
+
+    settings: Settings
+    models: Mapping[str, Model]
+
+    @classmethod
+    def read(cls, settings: Settings) -> Catalog:
+        """Raises BadInput naming file, entry and field of the first thing that is wrong."""
+        from studio.catalog_file import read_models
+
+        return cls(settings, {model.name: model for model in read_models(settings.checkpoints)})
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self.models)
+
+    def __iter__(self) -> Iterator[Model]:
+        return iter(self.models.values())
+
+    def get(self, name: str) -> Model:
+        """Raises NotFound that lists the valid names."""
+        if name not in self.models:
+            raise NotFound(f"There is no model called {name[:80]!r}; choose one of: {', '.join(self.names)}.")
+        return self.models[name]
+
+    def of_kind(self, kind: str) -> tuple[Model, ...]:
+        return tuple(model for model in self if model.kind == kind)
+
+    def default(self, kind: str) -> Model:
+        """The model taken when a brief names none. Raises NotFound if the catalog marks none."""
+        for model in self.of_kind(kind):
+            if model.default:
+                return model
+        others = ", ".join(model.name for model in self.of_kind(kind)) or "none"
+        raise NotFound(f"There is no default {kind} model; name one of: {others}.")
+
+    def ready(self, name: str) -> bool:
+        """Whether the files are there in their right sizes: cheap, for lists and headers."""
+        try:
+            self.require(name)
+        except (ModelMissing, ModelBroken):
+            return False
+        return True
+
+    def require(self, name: str) -> Model:
+        """The model, its files there in their right sizes (`verify` reads them whole).
+
+        Raises ModelMissing with the command that gets it, ModelBroken if a file has another size.
+        """
+        model = self.get(name)
+        if not model.files and not (model.source["type"] == "local" and _has_files(model.folder)):
+            raise _missing(model, model.folder.name)
+        for file in model.files:
+            try:
+                size = (model.folder / file.path).stat().st_size
+            except OSError:
+                raise _missing(model, file.path) from None
+            if size != file.size:
+                raise _broken(model, f"{file.path} has {size:,} bytes instead of {file.size:,}")
+        return model
+
+    def verify(self, name: str) -> Model:
+        """As `require`, then every file's SHA-256 and structure. Reads all bytes.
+
+        Raises ModelBroken also for a pickle that lies beside the listed files: a loader might take it.
+        """
+        model = self.require(name)
+        for file in model.files:
+            if sha256_of(model.folder / file.path) != file.sha256:
+                raise _broken(
+                    model, f"{file.path} is not the file that the catalog names (its SHA-256 differs)"
+                )
+        listed = {file.path for file in model.files}
+        for path in sorted(p for p in model.folder.rglob("*") if p.is_file()):
+            name_inside = path.relative_to(model.folder).as_posix()
+            risky = path.suffix.lower() in PICKLE_SUFFIXES | {".bin", ".safetensors", ".gguf", ".onnx"}
+            if name_inside in listed or risky:
+                check_weights(path)
+        return model
+
+
+def sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def pull_command(model: Model) -> str:
+    return f"python -m studio models pull {model.name}"
+
+
+def _has_files(folder: Path) -> bool:
+    return folder.is_dir() and any(p.is_file() for p in folder.rglob("*"))
+
+
+def _missing(model: Model, what: str) -> ModelMissing:
+    if model.source["type"] == "local":
+        return ModelMissing(f"{model.title} is not here: {what} is missing in {model.folder}.")
+    return ModelMissing(
+        f"{model.title} is not here yet ({what} is missing); get it with: {pull_command(model)}"
+    )
+
+
+def _broken(model: Model, what: str) -> ModelBroken:
+    if model.source["type"] == "local":
+        return ModelBroken(f"{model.title} cannot be used: {what}; put the right file back.")
+    return ModelBroken(f"{model.title} cannot be used: {what}; get it again with: {pull_command(model)}")
