@@ -139,6 +139,7 @@ class Score:
 
     `percentile` (0–100) is the place within the named `reference` set; `interval` a 95 % interval.
     `domain` says for which inputs the number means anything; `model` and `version` what computed it.
+    `detail` names what to look at ("missing: “20 hours”"), where there is something to name.
     """
 
     name: str
@@ -151,6 +152,7 @@ class Score:
     percentile: float | None = None
     reference: str | None = None
     interval: tuple[float, float] | None = None
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)

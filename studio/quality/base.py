@@ -6,6 +6,7 @@ with the reason; it never returns zero for "unknown". `Sample` decodes a file on
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +24,9 @@ class Withheld(Exception):
 class Sample:
     """One sealed file, decoded at most once. Other candidates' texts serve diversity scores.
 
-    `facts` are the engine's own numbers (see `Draft.facts`).
+    `facts` are the engine's own numbers (see `Draft.facts`) and what the marks cost the content.
+    `required` and `forbidden` are phrases that template or brand ask for or rule out. `models` are the
+    folders of the catalog models a metric `needs`; the card fills them in.
     """
 
     path: Path
@@ -32,6 +35,9 @@ class Sample:
     brief: Brief
     facts: dict[str, float] = field(default_factory=dict)
     others: tuple[Path, ...] = ()
+    required: tuple[str, ...] = ()
+    forbidden: tuple[str, ...] = ()
+    models: Mapping[str, Path] = field(default_factory=dict)
 
     @cached_property
     def text(self) -> str:
@@ -48,6 +54,18 @@ class Sample:
         return read_pixels(self.path)
 
     @cached_property
+    def luma(self) -> Any:
+        """float32 (height, width), 0–255: Rec. 709 luma of the picture laid on white."""
+        from studio.quality.picture import luma
+
+        return luma(self.pixels)
+
+    @cached_property
+    def mono(self) -> Any:
+        """float32 (frames,): the mean of the channels."""
+        return self.sound.samples.mean(axis=1)
+
+    @cached_property
     def sound(self) -> Sound:
         from studio.quality.decode import read_sound
 
@@ -60,7 +78,8 @@ class Metric(Protocol):
     needs: ClassVar[tuple[str, ...]]
     """Catalog models that must be pulled; without them the score is withheld, saying so."""
 
-    def score(self, sample: Sample) -> Score: ...
+    def score(self, sample: Sample) -> Score:
+        """Raises Withheld. A class attribute `costly = True` leaves the metric to Evaluate."""
 
 
 metrics: Registry[type[Metric]] = Registry("metric", "studio.quality")

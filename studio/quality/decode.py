@@ -1,0 +1,130 @@
+"""From a sealed file to what the metrics look at. Every decoder has a bound and one clear sentence.
+
+Not covered: video (no metric judges it yet), and formats the studio neither makes nor takes in.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from studio.errors import BadInput
+from studio.types import Sound
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+MAX_TEXT_BYTES = 20_000_000
+MAX_PIXELS = 64_000_000
+MAX_SAMPLES = 200_000_000
+
+# A C2PA manifest in text (C2PA 2.1, A.7) is U+FEFF and a run of variation selectors. A single
+# VS15/VS16 belongs to an emoji and stays.
+_CREDENTIAL = re.compile("\ufeff?(?:[\ufe00-\ufe0f]{2,}|[\U000e0100-\U000e01ef])+[\ufe00-\ufe0f]*")
+_FRONT_MATTER = re.compile(r"\A---[ \t]*\n.*?\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
+_MARKDOWN = (
+    (re.compile(r"<!--.*?-->", re.DOTALL), ""),
+    (re.compile(r"^[ \t]*(?:```|~~~).*$", re.MULTILINE), ""),
+    (re.compile(r"!?\[([^\]\n]*)\]\([^)\n]*\)"), r"\1"),
+    (re.compile(r"^[ \t]*(?:#{1,6}[ \t]+|>[ \t]?|[-*+][ \t]+|\d+\.[ \t]+)", re.MULTILINE), ""),
+    (re.compile(r"(\*\*|__|\*|`)(?=\S)(.+?)(?<=\S)\1"), r"\2"),
+)
+_BLOCK_TAGS = "p div br li ul ol tr h1 h2 h3 h4 h5 h6 section article blockquote pre table hr"
+_BLOCKS = frozenset(_BLOCK_TAGS.split())
+_SILENT = frozenset(("script", "style", "head", "template"))
+
+
+def read_text(path: Path, media_type: str) -> str:
+    """The words of a TXT, Markdown or HTML file. Raises BadInput if it is no UTF-8 or too large."""
+    with path.open("rb") as file:
+        data = file.read(MAX_TEXT_BYTES + 1)
+    if len(data) > MAX_TEXT_BYTES:
+        raise BadInput(f"{path.name} is larger than {MAX_TEXT_BYTES // 1_000_000} MB; give a shorter text.")
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        raise BadInput(f"{path.name} is not UTF-8 text; save it as UTF-8.") from None
+    return plain_text(text, media_type)
+
+
+def plain_text(text: str, media_type: str) -> str:
+    """`text` without invisible credential, front matter and mark-up."""
+    text = _CREDENTIAL.sub("", text.replace("\r\n", "\n")).replace("\ufeff", "")
+    if "html" in media_type:
+        reader = _Words()
+        reader.feed(text)
+        reader.close()
+        text = "".join(reader.parts)
+    elif "markdown" in media_type:
+        text = _FRONT_MATTER.sub("", text)
+        for pattern, replacement in _MARKDOWN:
+            text = pattern.sub(replacement, text)
+    return text.strip()
+
+
+class _Words(HTMLParser):
+    """What a reader sees: block elements become line breaks; scripts, styles and head are left out."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.parts: list[str] = []
+        self.silent: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag in _SILENT:
+            self.silent.append(tag)
+        if tag in _BLOCKS:
+            self.parts.append("\n")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in self.silent:
+            del self.silent[self.silent.index(tag) :]
+        if tag in _BLOCKS:
+            self.parts.append("\n")
+
+    def handle_data(self, data: str) -> None:
+        if not self.silent:
+            self.parts.append(re.sub(r"\s+", " ", data))
+
+
+def read_pixels(path: Path) -> NDArray[np.uint8]:
+    """uint8 (height, width, 3 or 4), upright. Raises BadInput if it is no picture or too large."""
+    import numpy as np
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    wrong = f"{path.name} cannot be read as a picture; give a PNG, JPEG or WebP file."
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path) as opened:
+                if opened.width * opened.height > MAX_PIXELS:
+                    raise BadInput(
+                        f"{path.name} has more than {MAX_PIXELS // 1_000_000} megapixels; scale it down."
+                    )
+                picture = ImageOps.exif_transpose(opened)
+                clear = "A" in picture.getbands() or "transparency" in picture.info
+                return np.asarray(picture.convert("RGBA" if clear else "RGB"))
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
+        raise BadInput(wrong) from error
+
+
+def read_sound(path: Path) -> Sound:
+    """The whole file as float32 (frames, channels). Raises BadInput if it is no sound or too long."""
+    import numpy as np
+    import soundfile
+
+    try:
+        with soundfile.SoundFile(path) as file:
+            if file.frames * file.channels > MAX_SAMPLES:
+                raise BadInput(f"{path.name} is too long to be judged at once; cut it into parts.")
+            samples: Any = file.read(dtype="float32", always_2d=True)
+            rate = int(file.samplerate)
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise BadInput(f"{path.name} cannot be read as sound; give a WAV, FLAC, MP3 or OGG file.") from error
+    if not np.isfinite(samples).all():
+        raise BadInput(f"{path.name} holds samples that are no numbers; make it again.")
+    return Sound(samples, rate)

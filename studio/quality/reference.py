@@ -1,0 +1,185 @@
+"""Named local reference sets: where an output stands among others made by the studio's default models.
+
+A set is `assets/reference/NAME.json` with the values of every score over its N outputs, and a line in
+`index.toml` with its SHA-256, which is checked when the set is read. The command
+
+    python -m studio.quality.reference NAME --from records.jsonl
+
+builds one: each record is {"prompt": …, "text": …} or {"prompt": …, "path": FILE}. The texts of
+`signet-copy-en` are shipped beside it, so it can be built again from the repository alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import bisect
+import hashlib
+import json
+import os
+import tomllib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, get_args
+
+from studio.catalog import Catalog
+from studio.errors import BadInput
+from studio.quality.base import Sample, Withheld
+from studio.settings import Settings
+from studio.types import Brief, Kind
+
+SETS: dict[Kind, str] = {
+    "text": "signet-copy-en",
+    "image": "signet-stickers",
+    "speech": "signet-speech-en",
+    "music": "signet-tunes",
+}
+MEDIA = {
+    "txt": "text/plain",
+    "md": "text/markdown",
+    "png": "image/png",
+    "jpg": "image/jpeg",
+    "wav": "audio/wav",
+}
+LEAST = 30
+
+
+@dataclass(frozen=True)
+class ReferenceSet:
+    """`values` holds, by score name, the sorted values over the set's `n` outputs."""
+
+    name: str
+    kind: Kind
+    language: str
+    what: str
+    n: int
+    values: dict[str, list[float]]
+
+    @property
+    def label(self) -> str:
+        return f"{self.name} (N = {self.n})"
+
+    def percentile(self, score: str, value: float) -> float | None:
+        """The share of the set at or below `value`, ties counted half; None if too few had this score."""
+        values = self.values.get(score, [])
+        if len(values) < LEAST:
+            return None
+        below, upto = bisect.bisect_left(values, value), bisect.bisect_right(values, value)
+        return 50.0 * (below + upto) / len(values)
+
+
+def reference_for(kind: Kind, folder: Path) -> ReferenceSet:
+    """The set of this kind. Raises Withheld if it is missing or not the one that the index names."""
+    name = SETS.get(kind)
+    path = folder / f"{name}.json"
+    index = folder / "index.toml"
+    try:
+        stamps = path.stat().st_mtime_ns, index.stat().st_mtime_ns
+    except OSError:
+        raise Withheld(f"the reference set for {kind} ({name}) is not here") from None
+    return _read(path, index, stamps)
+
+
+@lru_cache(maxsize=16)
+def _read(path: Path, index: Path, stamps: tuple[int, int]) -> ReferenceSet:
+    try:
+        data = path.read_bytes()
+        expected = str(tomllib.loads(index.read_text("utf-8"))[path.stem]["sha256"])
+        if hashlib.sha256(data).hexdigest() != expected:
+            raise Withheld(
+                f"the reference set {path.stem} was altered (its SHA-256 is not the one in index.toml); "
+                f"restore it, or build it again with `python -m studio.quality.reference {path.stem}`"
+            )
+        return ReferenceSet(**json.loads(data))
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise Withheld(f"the reference set {path.stem} cannot be read ({error})") from error
+
+
+# --- Building -----------------------------------------------------------------------------------
+
+
+def build(name: str, records: Iterable[dict[str, Any]], what: str, settings: Settings) -> ReferenceSet:
+    """Scores every record with every metric of the set's kind. Raises BadInput for an unknown name."""
+    from studio.quality.base import metrics
+    from studio.quality.card import score_one, with_models
+    from studio.quality.language import language
+
+    kinds: dict[str, Kind] = {n: kind for kind, n in SETS.items()}
+    if name not in kinds:
+        raise BadInput(f"There is no reference set called {name!r}; choose one of: {', '.join(kinds)}.")
+    kind, catalog = kinds[name], Catalog.read(settings)
+    chosen = [metric for metric in metrics.values() if kind in metric.kinds]
+    values: dict[str, list[float]] = {}
+    spoken: set[str] = set()
+    n = 0
+    with TemporaryDirectory() as scratch:
+        for sample in _samples(kind, records, Path(scratch)):
+            n += 1
+            sample = with_models(sample, chosen, catalog)
+            spoken |= {language(sample.text)} if kind == "text" else set()
+            for metric in chosen:
+                try:
+                    score = score_one(metric, sample, catalog)
+                except Withheld:
+                    continue
+                values.setdefault(score.name, []).append(round(score.value, 5))
+    if n < LEAST:
+        raise BadInput(f"A reference set needs at least {LEAST} outputs; these are {n}.")
+    known = spoken.pop() if len(spoken) == 1 else ""
+    return ReferenceSet(name, kind, known, what, n, {key: sorted(v) for key, v in sorted(values.items())})
+
+
+def _samples(kind: Kind, records: Iterable[dict[str, Any]], scratch: Path) -> Iterator[Sample]:
+    for i, record in enumerate(records):
+        path = Path(record["path"]) if "path" in record else scratch / f"{i}.txt"
+        if "text" in record:
+            path.write_text(record["text"], "utf-8")
+        media_type = MEDIA.get(path.suffix.lstrip("."), "application/octet-stream")
+        facts = {key: float(value) for key, value in record.get("facts", {}).items()}
+        yield Sample(path, kind, media_type, Brief(kind, record["prompt"]), facts)
+
+
+def save(reference: ReferenceSet, folder: Path) -> Path:
+    """Writes the set and its line in the index, each to a temporary name first."""
+    path, index = folder / f"{reference.name}.json", folder / "index.toml"
+    data = json.dumps(reference.__dict__, indent=1, ensure_ascii=False).encode() + b"\n"
+    entries = tomllib.loads(index.read_text("utf-8")) if index.exists() else {}
+    entries[reference.name] = {
+        "kind": reference.kind,
+        "what": reference.what,
+        "n": reference.n,
+        "sha256": hashlib.sha256(data).hexdigest(),
+    }
+    lines = [
+        "# The local reference sets that percentiles are taken from; written by studio.quality.reference."
+    ]
+    for key, entry in sorted(entries.items()):
+        lines += ["", f"[{key}]", *(f"{field} = {json.dumps(value)}" for field, value in entry.items())]
+    for target, content in ((path, data), (index, "\n".join(lines).encode() + b"\n")):
+        part = target.with_name(target.name + ".part")
+        part.write_bytes(content)
+        os.replace(part, target)
+    return path
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m studio.quality.reference", description=__doc__)
+    parser.add_argument("name", choices=[SETS[kind] for kind in get_args(Kind) if kind in SETS])
+    parser.add_argument("--from", dest="records", type=Path, help="JSON lines; default: the records shipped")
+    parser.add_argument("--what", help="one sentence on what the outputs are and who made them")
+    given = parser.parse_args()
+    settings = Settings.read()
+    folder = settings.assets / "reference"
+    records = given.records or folder / f"{given.name}.jsonl"
+    index = folder / "index.toml"
+    known = tomllib.loads(index.read_text("utf-8")) if index.exists() else {}
+    what = given.what or known.get(given.name, {}).get("what") or parser.error("a new set needs --what")
+    lines = [json.loads(line) for line in records.read_text("utf-8").splitlines() if line]
+    reference = build(given.name, lines, what, settings)
+    print(f"{save(reference, folder)}: {reference.label}, {len(reference.values)} scores")
+
+
+if __name__ == "__main__":
+    main()
