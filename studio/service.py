@@ -23,6 +23,7 @@ from studio.jobs import Queue
 from studio.library.store import Library
 from studio.line import open_line
 from studio.provenance.verify import Verifier
+from studio.quality.base import Sample
 from studio.requests import resolve
 from studio.safety.base import guards
 from studio.settings import Settings
@@ -71,6 +72,7 @@ class Studio:
         self.templates = read_templates(self.settings.assets / "templates")
         self.library = Library(self.settings)
         self.uploads = Uploads(self.settings)
+        self.exports = self.settings.home / "exports"
         self.verifier = Verifier(self.settings, self.library.find)
         self._guards = [guard(self.settings) for guard in guards.values()]
         self._queue = Queue(self.library.engine, private=not serve, max_waiting=self.settings.max_waiting)
@@ -227,6 +229,21 @@ class Studio:
     def export(self, ids: Sequence[str], to: Path) -> list[Path]:
         """Copies of sealed files, byte for byte, under readable names."""
         return self.library.export(ids, to)
+
+    def public_copy(self, asset: Asset) -> Path:
+        """A sealed copy in the exports folder, the only one the page may serve from.
+
+        Each stands in a folder of its own with an unguessable name, and is swept away after some days.
+        """
+        folder = self.exports / asset.credential.produce_id
+        there = list(folder.glob("*")) if folder.is_dir() else []
+        if there and there[0].stat().st_size == asset.path.stat().st_size:
+            return there[0]
+        return self.library.export([asset.id], folder)[0]
+
+    def text_of(self, asset: Asset) -> str:
+        """The words of a text asset, without front matter and invisible credential."""
+        return Sample(self.library.file(asset.id), asset.kind, asset.media_type, asset.brief).text
 
 
 def _raise_unless_done(state: State, error: str | None) -> None:

@@ -62,6 +62,8 @@ class Settings:
     timestamp_url: str = ""
     # Let engines fetch models from a hub.
     hub: bool = False
+    # Offer the weightless test engines in the page.
+    test_engines: bool = False
     # Days that uploads and exports are kept.
     keep_temporary_days: int = 2
 

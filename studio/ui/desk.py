@@ -1,0 +1,254 @@
+"""The result side of a creating tab: progress, preview, candidates best first, scorecard and seal.
+
+A desk follows one job. The job's id is kept by the browser, so that a reload finds it again; the job
+itself lives in the studio and goes on whether anybody watches or not.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from studio.errors import Cancelled, NotFound, StudioError
+from studio.service import Studio
+from studio.types import FINAL, Asset, Brief, Kind, Progress
+from studio.ui import player, show
+
+Updates = dict[Any, Any]
+PREVIEW_SECONDS = 0.1
+QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+
+NOTHING_YET = {
+    "text": ("Nothing written yet", "Describe what you need and press Write."),
+    "image": ("No picture yet", "Describe it and press Paint."),
+    "speech": ("Nothing spoken yet", "Type a script and press Speak."),
+}
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """Who is asking: a random name that the browser keeps, so that the queue is fair between people."""
+
+    state: gr.BrowserState
+
+    @staticmethod
+    def owner(name: str | None) -> str:
+        return f"browser-{name}" if name else "browser"
+
+
+class Desk:
+    """Builds its components where it is created and wires what needs no asking side."""
+
+    def __init__(self, studio: Studio, kind: Kind, visitor: Visitor, secret: str) -> None:
+        self.studio, self.kind, self.visitor = studio, kind, visitor
+        self.job = gr.BrowserState("", storage_key=f"signet-{kind}-job", secret=secret)
+        self.shown = gr.State("")
+        self.status = gr.HTML(show.empty(*NOTHING_YET[kind]), elem_id=f"{kind}-status")
+        self.stop = gr.Button("Stop", variant="stop", visible=False, elem_id=f"{kind}-stop")
+        self.preview = player.build() if kind == "speech" else gr.HTML(elem_id=f"{kind}-preview")
+        self.choices = gr.Radio(
+            [], label="Candidates, best first", visible=False, elem_id=f"{kind}-candidates"
+        )
+        self.result = _result(kind)
+        with gr.Row(visible=False) as self.actions:
+            self.download = gr.DownloadButton(
+                "Download sealed file", variant="primary", elem_id=f"{kind}-download"
+            )
+            self.star = gr.Button("☆ Favourite", elem_id=f"{kind}-star")
+        self.card = gr.HTML(elem_id=f"{kind}-card")
+        self.seal = gr.HTML(elem_id=f"{kind}-seal")
+        self.outputs = [
+            self.job, self.shown, self.status, self.stop, self.preview, self.choices, self.result,
+            self.actions, self.download, self.star, self.card, self.seal,
+        ]  # fmt: skip
+        self.choices.input(self._choose, self.choices, self.outputs, **QUIET)
+        self.star.click(self._favourite, self.shown, self.star, **QUIET)
+        self.stop.click(self._stop, [self.job, visitor.state], self.stop, **QUIET)
+
+    # --- Events -----------------------------------------------------------------------------------
+
+    def create(
+        self, ask: Callable[[Mapping[Any, Any]], Brief]
+    ) -> Callable[[dict[Any, Any]], Iterator[Updates]]:
+        """An event handler: reads the brief with `ask`, submits it, and follows the job to its end."""
+
+        def run(values: dict[Any, Any]) -> Iterator[Updates]:
+            try:
+                brief = ask(values)
+                owner = Visitor.owner(values[self.visitor.state])
+                job_id = self.studio.submit(brief, owner)
+            except StudioError as error:
+                yield self._cleared() | {self.status: show.notice(str(error), trouble=True)}
+                return
+            yield self._cleared() | {self.job: job_id, self.stop: gr.update(visible=True)}
+            yield from self.follow(job_id, owner)
+
+        return run
+
+    def reattach(self, job_id: str, visitor: str | None) -> Iterator[Updates]:
+        """After a reload: go on following a running job, or show what a finished one made."""
+        if not job_id:
+            return
+        owner = Visitor.owner(visitor)
+        try:
+            job = self.studio.job(job_id, owner)
+        except NotFound:
+            yield {self.job: ""}
+            return
+        if job.state in FINAL:
+            assets = self.studio.results(job_id)
+            if assets:
+                yield self._finished(assets)
+            return
+        yield {self.stop: gr.update(visible=True)}
+        yield from self.follow(job_id, owner)
+
+    def follow(self, job_id: str, owner: str) -> Iterator[Updates]:
+        """Progress as it comes, at most ten a second, then the results or one sentence of trouble."""
+        assets: list[Asset] = []
+        texts: dict[int, str] = {}
+        playlist = player.Playlist(job_id)
+        count = self.studio.job(job_id, owner).brief.count
+        started = shown_at = time.monotonic()
+        try:
+            for event in self.studio.watch(job_id, owner):
+                if isinstance(event, Asset):
+                    assets.append(event)
+                    continue
+                if isinstance(event.preview, str):
+                    texts[event.candidate] = event.preview
+                now = time.monotonic()
+                if now - shown_at >= PREVIEW_SECONDS or self._must_show(event):
+                    shown_at = now
+                    yield {self.status: show.meter(event, _left(event, now - started))} | self._preview(
+                        event, texts, count, playlist
+                    )
+        except Cancelled:
+            yield self._cleared() | {self.status: show.notice("Stopped. Nothing was saved.")}
+        except StudioError as error:
+            yield self._cleared() | {self.status: show.notice(str(error), trouble=True)}
+        else:
+            yield self._finished(assets)
+
+    def _must_show(self, event: Progress) -> bool:
+        return self.kind == "speech" and event.preview is not None
+
+    def _preview(
+        self, event: Progress, texts: Mapping[int, str], count: int, playlist: player.Playlist
+    ) -> Updates:
+        if isinstance(event.preview, str):
+            return {self.preview: show.stream(texts, count)}
+        if not event.preview:
+            return {}
+        if self.kind == "speech":
+            return {self.preview: playlist.add(event.preview)}
+        picture = f'<img alt="Preview of the picture being made" src="{show.data_url(event.preview)}">'
+        return {self.preview: picture}
+
+    # --- What the page shows ----------------------------------------------------------------------
+
+    def _cleared(self) -> Updates:
+        return {
+            self.shown: "",
+            self.status: show.empty(*NOTHING_YET[self.kind]),
+            self.stop: gr.update(visible=False),
+            self.preview: player.EMPTY if self.kind == "speech" else "",
+            self.choices: gr.update(visible=False),
+            self.result: gr.update(visible=False),
+            self.actions: gr.update(visible=False),
+            self.card: "",
+            self.seal: "",
+        }
+
+    def _finished(self, assets: list[Asset]) -> Updates:
+        choices = [(_label(place, asset), asset.id) for place, asset in enumerate(assets)]
+        many = len(assets) > 1
+        words = f"{len(assets)} results, best first" if many else "Done"
+        seconds = max(asset.model.seconds for asset in assets)
+        return (
+            self._cleared()
+            | {
+                self.status: show.notice(f"{words}, made in {seconds:.1f} s. Kept in the Library."),
+                self.choices: gr.update(choices=choices, value=assets[0].id, visible=many),
+            }
+            | self.present(assets[0])
+        )
+
+    def present(self, asset: Asset) -> Updates:
+        """One asset with its scorecard, its seal and a download of the very bytes that were sealed."""
+        return {
+            self.shown: asset.id,
+            self.result: show_result(self.studio, asset),
+            self.actions: gr.update(visible=True),
+            self.download: gr.update(value=str(self.studio.public_copy(asset))),
+            self.star: _star(asset),
+            self.card: show.scorecard(asset.scorecard),
+            self.seal: show.seal(asset.credential),
+        }
+
+    def _choose(self, asset_id: str) -> Updates:
+        return self.present(self.studio.library.get(asset_id))
+
+    def _favourite(self, asset_id: str) -> Any:
+        if not asset_id:
+            return gr.skip()
+        library = self.studio.library
+        return _star(library.favourite(asset_id, not library.get(asset_id).favourite))
+
+    def _stop(self, job_id: str, visitor: str | None) -> Any:
+        if job_id:
+            self.studio.cancel(job_id, Visitor.owner(visitor))
+        return gr.update(visible=False)
+
+
+def _result(kind: Kind) -> Any:
+    """The component a finished output is shown in. Files go in by path: Gradio re-encodes arrays."""
+    if kind == "text":
+        return gr.Textbox(
+            label="Copy",
+            lines=10,
+            max_lines=30,
+            buttons=["copy"],
+            interactive=False,
+            visible=False,
+            elem_id="text-result",
+        )
+    if kind == "image":
+        return gr.Image(
+            label="Picture", type="filepath", format="png", buttons=["fullscreen"], interactive=False, visible=False,
+            elem_id="image-result",
+        )  # fmt: skip
+    return gr.Audio(
+        label="Recording", type="filepath", format=None, buttons=[], interactive=False, visible=False,
+        elem_id=f"{kind}-result",
+    )  # fmt: skip
+
+
+def show_result(studio: Studio, asset: Asset) -> Any:
+    if asset.kind == "text":
+        return gr.update(value=studio.text_of(asset), visible=True)
+    path = str(studio.public_copy(asset))
+    if asset.kind == "image":
+        return gr.update(value=path, visible=True, alt_text=asset.brief.prompt)
+    return gr.update(value=path, visible=True)
+
+
+def _star(asset: Asset) -> Any:
+    return gr.update(value="★ Favourite" if asset.favourite else "☆ Favourite")
+
+
+def _label(place: int, asset: Asset) -> str:
+    scores = ", ".join(
+        f"{score.name.replace('_', ' ')} {score.value:.2g}" for score in asset.scorecard.scores[:2]
+    )
+    return f"{place + 1} · {scores}" if scores else f"{place + 1}"
+
+
+def _left(event: Progress, seconds: float) -> float | None:
+    if not event.fraction or seconds < 1:
+        return None
+    return seconds * (1 - event.fraction) / event.fraction
