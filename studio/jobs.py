@@ -24,6 +24,7 @@ import sqlalchemy as sa
 
 from studio.errors import BadInput, NotFound, Refused
 from studio.library.codec import brief_from_json, brief_to_json
+from studio.library.database import reading, writing
 from studio.types import FINAL, Brief, Job, State
 
 JOBS = sa.table(
@@ -77,7 +78,7 @@ class Queue:
         """A new queued job; raises Refused when the owner has too many waiting."""
         now = time.time()
         job_id = uuid.uuid4().hex
-        with self._tagging, self._engine.begin() as db:
+        with self._tagging, writing(self._engine) as db:
             waiting, last = db.execute(
                 sa.select(sa.func.count(), sa.func.max(JOBS.c.position)).where(
                     JOBS.c.owner == owner, JOBS.c.state == "queued"
@@ -124,7 +125,7 @@ class Queue:
             .scalar_subquery()
         )
         now = time.time()
-        with self._engine.begin() as db:
+        with writing(self._engine) as db:
             row = db.execute(
                 sa.update(JOBS)
                 .where(JOBS.c.id == waiting, JOBS.c.state == "queued")
@@ -143,7 +144,7 @@ class Queue:
 
     def finish(self, job_id: str, state: State, error: str | None = None) -> None:
         """Set the final state of a running job; one that was cancelled meanwhile stays cancelled."""
-        with self._engine.begin() as db:
+        with writing(self._engine) as db:
             db.execute(
                 sa.update(JOBS)
                 .where(JOBS.c.id == job_id, JOBS.c.state == "running")
@@ -152,7 +153,7 @@ class Queue:
 
     def retry(self, job_id: str, error: str) -> bool:
         """Queue a job again whose worker died; after MAX_ATTEMPTS it fails. Says whether it will run."""
-        with self._engine.begin() as db:
+        with writing(self._engine) as db:
             again = db.execute(
                 sa.update(JOBS)
                 .where(JOBS.c.id == job_id, JOBS.c.state == "running", JOBS.c.attempts < MAX_ATTEMPTS)
@@ -166,14 +167,14 @@ class Queue:
         """Say that these jobs are alive; returns those that somebody cancelled meanwhile."""
         if not job_ids:
             return set()
-        with self._engine.begin() as db:
+        with writing(self._engine) as db:
             db.execute(sa.update(JOBS).where(JOBS.c.id.in_(job_ids)).values(heartbeat=time.time()))
             rows = db.execute(sa.select(JOBS.c.id).where(JOBS.c.id.in_(job_ids), JOBS.c.state == "cancelled"))
             return {row.id for row in rows}
 
     def recover(self) -> int:
         """Take back jobs whose studio is gone: a dead process at once, a silent host after a while."""
-        with self._engine.connect() as db:
+        with reading(self._engine) as db:
             rows = db.execute(
                 sa.select(JOBS.c.id, JOBS.c.state, JOBS.c.runner, JOBS.c.heartbeat).where(
                     JOBS.c.state.in_(["running", "queued"]),
@@ -189,7 +190,7 @@ class Queue:
             if lives or (lives is None and not silent):
                 continue
             if row.state == "queued":
-                with self._engine.begin() as db:
+                with writing(self._engine) as db:
                     db.execute(sa.update(JOBS).where(JOBS.c.id == row.id).values(runner=None))
                 count += 1
             else:
@@ -200,7 +201,7 @@ class Queue:
 
     def get(self, job_id: str, owner: str | None = None) -> Job:
         """The job as it stands; NotFound also when it belongs to somebody else."""
-        with self._engine.connect() as db:
+        with reading(self._engine) as db:
             row = db.execute(sa.select(*JOBS.c).where(JOBS.c.id == job_id)).one_or_none()
         if row is None or (owner is not None and row.owner != owner):
             raise NotFound("There is no such job.")
@@ -219,11 +220,11 @@ class Queue:
         query = query.order_by(
             waiting.desc(), sa.case((waiting, JOBS.c.position)), JOBS.c.created_at.desc()
         ).limit(limit)
-        with self._engine.connect() as db:
+        with reading(self._engine) as db:
             return [_job(row) for row in db.execute(query)]
 
     def waiting(self) -> int:
-        with self._engine.connect() as db:
+        with reading(self._engine) as db:
             return int(db.execute(sa.select(sa.func.count()).where(JOBS.c.state == "queued")).scalar_one())
 
     def cancel(self, job_id: str, owner: str | None = None) -> State:
@@ -231,7 +232,7 @@ class Queue:
         job = self.get(job_id, owner)
         if job.state in FINAL:
             return job.state
-        with self._engine.begin() as db:
+        with writing(self._engine) as db:
             db.execute(
                 sa.update(JOBS)
                 .where(JOBS.c.id == job_id, JOBS.c.state.in_(["queued", "running"]))
@@ -244,7 +245,7 @@ class Queue:
         job = self.get(job_id, owner)
         if job.state != "queued":
             raise BadInput("Only a waiting job can be moved.")
-        with self._tagging, self._engine.begin() as db:
+        with self._tagging, writing(self._engine) as db:
             rows = db.execute(
                 sa.select(JOBS.c.id, JOBS.c.position)
                 .where(JOBS.c.owner == job.owner, JOBS.c.state == "queued")

@@ -12,7 +12,7 @@ from studio.catalog import Catalog, Model
 from studio.engines.base import Engine, engines
 from studio.errors import BadInput, ModelMissing, NotFound
 from studio.options import read_options
-from studio.provenance.encode import format_for
+from studio.provenance.encode import media_for
 from studio.templates import Template, fill
 from studio.types import KINDS, Brief
 
@@ -36,7 +36,8 @@ def resolve(brief: Brief, catalog: Catalog, templates: Mapping[str, Template]) -
         brief = _filled(brief, template)
     engine, model = _model(brief, catalog)
     read_options(engine.Options, brief.options)
-    return Request(replace(brief, format=format_for(brief.kind, brief.format)), engine, model, template)
+    media_for(brief.kind, brief.format)
+    return Request(brief, engine, model, template)
 
 
 def _template(brief: Brief, templates: Mapping[str, Template]) -> Template | None:

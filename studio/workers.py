@@ -152,7 +152,9 @@ class Feed:
                     self._changed.wait(patience)
                 past = [event for number, event in self._news if number > seen]
                 seen = self._count
-            yield from past or [None]
+            if not past:
+                yield None
+            yield from past
 
 
 class Worker:

@@ -146,3 +146,14 @@ def jobs_0003(connection: Connection) -> None:
         )""")
     connection.exec_driver_sql("CREATE INDEX jobs_state ON jobs (state, position)")
     connection.exec_driver_sql("CREATE INDEX jobs_owner ON jobs (owner, created_at)")
+
+
+@migration
+def lanes_0004(connection: Connection) -> None:
+    """`lane` is the engine a job waits for. `counters` holds the queue's virtual time, see jobs.py."""
+    connection.exec_driver_sql("ALTER TABLE jobs ADD COLUMN lane TEXT NOT NULL DEFAULT ''")
+    connection.exec_driver_sql("CREATE INDEX jobs_lane ON jobs (state, lane, position)")
+    connection.exec_driver_sql(
+        "CREATE TABLE counters (name VARCHAR(40) PRIMARY KEY, value DOUBLE PRECISION NOT NULL)"
+    )
+    connection.exec_driver_sql("INSERT INTO counters (name, value) VALUES ('virtual_time', 0)")
