@@ -157,6 +157,10 @@ class _Entry:
 
     def files(self, raw: Mapping[str, Any], kind: str) -> tuple[ModelFile, ...]:
         pinned, items = raw.get("pinned", True), raw.get("files", [])
+        if kind == "builtin":
+            if items:
+                self.wrong("files", "a builtin entry has none")
+            return ()
         if pinned != bool(items):
             self.wrong(
                 "files",
