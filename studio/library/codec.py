@@ -28,7 +28,8 @@ _PROCESS_ONLY = frozenset({"flag", "token_mark"})
 
 def to_json(noun: Any) -> str:
     """One line of ASCII JSON; lone surrogates, NULs and infinities in it survive the way back."""
-    return json.dumps(_encode(noun), separators=(",", ":"))
+    cls: Any = type(noun)
+    return json.dumps(_encoder(cls)(noun), separators=(",", ":"))
 
 
 def from_json(cls: type[T], text: str) -> T:
@@ -94,16 +95,27 @@ def asset_from_json(text: str) -> Asset:
 # --- Out ----------------------------------------------------------------------------------------
 
 
+@cache
+def _encoder(hint: Any) -> Callable[[Any], Any]:
+    if isinstance(hint, type) and is_dataclass(hint):
+        known = {name: _encoder(item) for name, item in _stored(hint).items()}
+        return lambda value: {name: encode(getattr(value, name)) for name, encode in known.items()}
+    origin, items = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        inner = _encoder(_present(items))
+        return lambda value: None if value is None else inner(value)
+    if origin is tuple and items[-1] is Ellipsis:
+        each = _encoder(items[0])
+        return lambda value: [each(item) for item in value]
+    if origin is tuple:
+        encoders = [_encoder(item) for item in items]
+        return lambda value: [encode(item) for encode, item in zip(encoders, value, strict=True)]
+    return _encode
+
+
 def _encode(value: Any) -> Any:
-    if value is None or isinstance(value, bool | int | float | str):
+    if value is None or isinstance(value, str | int | float):
         return value
-    if is_dataclass(value):
-        hints = _hints(_class_of(value))
-        return {
-            f.name: _encode_field(getattr(value, f.name), hints[f.name])
-            for f in fields(value)
-            if f.name not in _PROCESS_ONLY
-        }
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat()
     if isinstance(value, Path):
@@ -119,33 +131,16 @@ def _encode(value: Any) -> Any:
     raise TypeError(f"a {type(value).__name__} cannot be stored")
 
 
-def _encode_field(value: Any, hint: Any) -> Any:
-    if isinstance(value, tuple) and _wants_tuple(hint):
-        return [_encode_field(item, _item_hint(hint, place)) for place, item in enumerate(value)]
-    return _encode(value)
-
-
-def _wants_tuple(hint: Any) -> bool:
-    return get_origin(hint) is tuple or any(get_origin(part) is tuple for part in get_args(hint))
-
-
-def _item_hint(hint: Any, place: int) -> Any:
-    if get_origin(hint) is not tuple:
-        hint = next(part for part in get_args(hint) if get_origin(part) is tuple)
-    items = get_args(hint)
-    return items[0] if items[-1] is Ellipsis else items[min(place, len(items) - 1)]
-
-
 # --- Back ---------------------------------------------------------------------------------------
 
 
-def _class_of(value: Any) -> Any:
-    return type(value)
+def _stored(cls: Any) -> dict[str, Any]:
+    """The hints of the fields that are written down."""
+    return {name: hint for name, hint in get_type_hints(cls).items() if name not in _PROCESS_ONLY}
 
 
-@cache
-def _hints(cls: Any) -> dict[str, Any]:
-    return get_type_hints(cls)
+def _present(items: tuple[Any, ...]) -> Any:
+    return next(item for item in items if item is not type(None))
 
 
 @cache
@@ -154,7 +149,7 @@ def _decoder(hint: Any) -> Callable[[Any], Any]:
         return _noun_decoder(hint)
     origin, items = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
-        inner = _decoder(next(part for part in items if part is not type(None)))
+        inner = _decoder(_present(items))
         return lambda value: None if value is None else inner(value)
     if origin is tuple:
         return _tuple_decoder(items)
@@ -164,7 +159,7 @@ def _decoder(hint: Any) -> Callable[[Any], Any]:
 
 
 def _noun_decoder(cls: Any) -> Callable[[Any], Any]:
-    known = {f.name: _decoder(_hints(cls)[f.name]) for f in fields(cls) if f.name not in _PROCESS_ONLY}
+    known = {name: _decoder(hint) for name, hint in _stored(cls).items()}
     needed = [f.name for f in fields(cls) if f.default is MISSING and f.default_factory is MISSING]
 
     def decode(value: Any) -> Any:

@@ -58,12 +58,12 @@ def test_a_name_is_taken_once() -> None:
 
 def test_the_queue_has_its_table(library: Library) -> None:
     tables = inspect(library.engine)
-    assert {column["name"] for column in tables.get_columns("jobs")} == {
+    assert {column["name"] for column in tables.get_columns("jobs")} >= {
         "id", "owner", "brief", "state", "position", "created_at", "started_at", "finished_at", "attempts", "error",
         "runner", "heartbeat",
     }  # fmt: skip
-    indexes = {index["name"]: index["column_names"] for index in tables.get_indexes("jobs")}
-    assert indexes == {"jobs_state": ["state", "position"], "jobs_owner": ["owner", "created_at"]}
+    indexes = [index["column_names"] for index in tables.get_indexes("jobs")]
+    assert ["state", "position"] in indexes and ["owner", "created_at"] in indexes
     with library.engine.begin() as connection:
         assert connection.scalar(text("PRAGMA journal_mode")) == "wal"
         assert connection.scalar(text("PRAGMA synchronous")) == 1

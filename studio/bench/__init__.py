@@ -1,0 +1,1 @@
+"""What `studio bench` measures, one file per room."""
