@@ -66,10 +66,8 @@ def _read(spec: Field[Any], hint: Any, value: Any) -> Any:
             return None
         raise BadInput(f"{_label(spec)} needs a value.")
     result = _convert(spec, kinds[0], value)
-    low, high = spec.metadata.get("low"), spec.metadata.get("high")
-    if isinstance(result, int | float) and not isinstance(result, bool):
-        if (low is not None and result < low) or (high is not None and result > high):
-            raise BadInput(f"{_label(spec)} must be between {low:g} and {high:g}, not {result:g}.")
+    if kinds[0] in (int, float):
+        _within(spec, result)
     choices = spec.metadata.get("choices")
     if choices and result not in choices:
         raise BadInput(f"{_label(spec)} has no choice {result!r}; choose one of: {', '.join(choices)}.")
@@ -79,7 +77,7 @@ def _read(spec: Field[Any], hint: Any, value: Any) -> Any:
 
 
 def _convert(spec: Field[Any], kind: type, value: Any) -> Any:
-    wrong = BadInput(f"{_label(spec)} must be {_WORDS.get(kind, kind.__name__)}, not {str(value)[:60]!r}.")
+    wrong = BadInput(f"{_label(spec)} must be {_WORDS[kind]}, not {str(value)[:60]!r}.")
     if kind is bool:
         word = str(value).strip().lower()
         if word not in _BOOLS:
@@ -89,19 +87,27 @@ def _convert(spec: Field[Any], kind: type, value: Any) -> Any:
         if not isinstance(value, str):
             raise wrong
         return value
-    if isinstance(value, bool):
+    if not isinstance(value, int | float | str) or isinstance(value, bool):
         raise wrong
     try:
         number = float(value)
-    except (TypeError, ValueError, OverflowError):
+        whole = int(value) if isinstance(value, int) else int(number)
+    except (ValueError, OverflowError):
         raise wrong from None
-    if not math.isfinite(number) or (kind is int and number != int(number)):
+    if not math.isfinite(number) or (kind is int and whole != number):
         raise wrong
-    return (
-        int(value)
-        if kind is int and isinstance(value, int | str) and str(value).strip().lstrip("+-").isdigit()
-        else kind(number)
-    )
+    return whole if kind is int else number
+
+
+def _within(spec: Field[Any], number: float) -> None:
+    low, high = spec.metadata.get("low"), spec.metadata.get("high")
+    if (low is None or number >= low) and (high is None or number <= high):
+        return
+    if low is None or high is None:
+        bound = f"at least {low:g}" if high is None else f"at most {high:g}"
+    else:
+        bound = f"between {low:g} and {high:g}"
+    raise BadInput(f"{_label(spec)} must be {bound}, not {number:g}.")
 
 
 _WORDS = {int: "a whole number", float: "a number", bool: "yes or no", str: "text"}
