@@ -66,6 +66,14 @@ class Sample:
         return self.sound.samples.mean(axis=1)
 
     @cached_property
+    def chroma(self) -> Any:
+        """float32 (frames, 12): energy by pitch class from C, for the first ten minutes."""
+        from studio.quality.spectrum import MAX_SECONDS, chroma, resampled
+
+        rate = self.sound.sample_rate
+        return chroma(resampled(self.mono[: int(MAX_SECONDS * rate)], rate))
+
+    @cached_property
     def sound(self) -> Sound:
         from studio.quality.decode import read_sound
 
