@@ -192,7 +192,9 @@ def _permission(held: Terms) -> str:
 
 def _duties(held: Terms) -> str:
     """The rest of the sentence: what to do, credits last since they may be long."""
-    said = [_WORDS[duty] for duty in _WORDS if duty in held.obligations]
+    # Who is to be named stands in the credits, where there are any.
+    duties = held.obligations - {"attribution"} if held.credits else held.obligations
+    said = [_WORDS[duty] for duty in _WORDS if duty in duties]
     said += [f"credit {_names(held.credits)}"] if held.credits else []
     return f"; {', '.join(said)}." if said else "."
 
