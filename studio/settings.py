@@ -55,6 +55,10 @@ class Settings:
     prompt_in_file: bool = False
     # Name written as producer into labels and credentials.
     producer: str = "Signet Studio"
+    # Policy of labels and marks: a file in assets/policies without its ending.
+    policy: str = "eu"
+    # Say in every credential that the output must not be used for training (cawg.training-mining).
+    no_training: bool = False
     # Certificate chain (PEM) and private key (PEM) of the operator; empty makes a local one.
     signing_chain: str = ""
     signing_key: str = ""

@@ -184,6 +184,10 @@ def read(data: bytes, media_type: str, anchors: str) -> Reading:
             return Reading("absent")
         framed = media_type not in armour.TEXT_TYPES and frames.find(data, media_type) is not None
         return Reading("damaged" if framed else "absent", _short(error), failures=("unreadable",))
+    if frame is None and media_type in frames.FINDERS:
+        frame = frames.Frame(
+            b"", 0, 0, exact=False
+        )  # the library saw a store that is not framed as it should be
     return _judge(found, frame)
 
 
@@ -233,7 +237,7 @@ def _judge(found: _Found, frame: frames.Frame | None) -> Reading:
     claim, signature = found.manifest.get("claim", {}), found.manifest.get("signature", {})
     generator = claim.get("claim_generator_info") or {}
     generator = generator[0] if isinstance(generator, list) else generator
-    state, reason = _state(found, frame)
+    state, reason = _state(found, frame, str(generator.get("name", "")))
     return Reading(
         state,
         reason,
@@ -251,17 +255,19 @@ UNTRUSTED = {"signingCredential.untrusted"}
 EXPIRED = {"signingCredential.expired", "claimSignature.outsideValidity", "timeStamp.outsideValidity"}
 
 
-def _state(found: _Found, frame: frames.Frame | None) -> tuple[State, str]:
+def _state(found: _Found, frame: frames.Frame | None, generator: str) -> tuple[State, str]:
     if "claimSignature.validated" not in found.success or "claimSignature.mismatch" in found.failure:
         return "damaged", "the signature does not fit what it signs"
     if found.failure - UNTRUSTED - EXPIRED:
         return "altered", "the content is not what was signed"
+    # A store of another tool may rightly look different where nothing is signed.
+    known = "signingCredential.trusted" in found.success or generator == "Signet"
+    if known and frame is not None and (not frame.exact or jumbf.loose(frame.store)):
+        return "altered", "bytes around the signature were changed"
     if found.failure & EXPIRED:
         return "expired", "the signer's certificate has run out"
     if found.failure or "signingCredential.trusted" not in found.success:
         return "unknown_signer", "the signer is not one this studio knows"
-    if frame is not None and (not frame.exact or jumbf.loose(frame.store)):
-        return "altered", "bytes around the signature were changed"
     return "trusted", ""
 
 

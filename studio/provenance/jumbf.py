@@ -14,7 +14,9 @@ from dataclasses import dataclass
 
 TAIL = bytes.fromhex("0011001080000 0aa00389b71".replace(" ", ""))  # shared end of all JUMBF type UUIDs
 MAX_BOXES, MAX_DEPTH = 20_000, 12
+# Headers that may stand beside a signature unsigned (C2PA 2.4, 13.2): room, time-stamps, revocation.
 PADS = (b"pad", b"pad2")
+UNSIGNED = (*PADS, b"sigTst", b"sigTst2", b"rVals")
 
 
 class Malformed(Exception):
@@ -142,8 +144,12 @@ def _signature(store: bytes) -> list[Box]:
 def _check_padding(store: bytes, box: Box) -> None:
     _, first, last = _unprotected(store, box)
     for key, pair in _pairs(store, first, last):
+        if key not in UNSIGNED:
+            raise Malformed("the signature has an unknown header")
         if key in PADS and pair[_head(pair, 1 + len(key))[2] :].strip(b"\0"):
             raise Malformed("the padding of the signature was changed")
+    if store[last] != 0xF6 or _skip(store, last + 1) != box.end:  # no payload, then the signature itself
+        raise Malformed("the signature is not detached")
 
 
 def _unprotected(store: bytes, box: Box) -> tuple[int, int, int]:

@@ -1,0 +1,200 @@
+"""The one way out of the studio: a draft becomes a labelled, signed file that was read back and checked.
+
+    Sealer(settings).seal(draft, brief, licence, model_title="Kokoro 82M")
+
+Order: encode, label, sign, write, read back. Signing is the last change made to the bytes. Any failure
+raises and leaves no file; nothing is ever saved without its credential.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+
+import studio
+from studio.errors import BadInput, SealFailed, StorageFull
+from studio.provenance import labels
+from studio.provenance.credential import Signatory, read
+from studio.provenance.encode import Media, encode, sniff
+from studio.provenance.keys import anchors, load_keys
+from studio.provenance.lint import Expected, lint
+from studio.provenance.manifest import EDITED, GENERATED, Facts, build, digest, sources
+from studio.provenance.policy import Policy, read_policy
+from studio.settings import Settings
+from studio.types import Brief, Credential, Draft, LicenceNote
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A finished file in `settings.home/"tmp"`; whoever takes it in moves it away.
+
+    `fidelity` says what an imperceptible mark cost (name → value); empty while none is used.
+    """
+
+    path: Path
+    media_type: str
+    credential: Credential
+    fidelity: dict[str, float] = field(default_factory=dict)
+
+
+class Sealer:
+    """Seals for one installation. Keys are loaded, or made, at the first seal."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    @cached_property
+    def _anchors(self) -> str:
+        return anchors(self.settings)
+
+    @cached_property
+    def _signatory(self) -> Signatory:
+        keys = load_keys(self.settings)  # before the anchors, which it may make
+        return Signatory(keys, self._anchors)
+
+    @cached_property
+    def _policy(self) -> Policy:
+        return read_policy(self.settings.policy, self.settings)
+
+    def seal(
+        self,
+        draft: Draft,
+        brief: Brief,
+        licence: LicenceNote,
+        *,
+        model_title: str,
+        parents: Sequence[Path] = (),
+        author: str | None = None,
+    ) -> Sealed:
+        """The sealed file of a draft.
+
+        `parents` are the files it was derived from; the first is the one that was edited. `author` goes
+        into the file, so give it only if the person wants that. Raises BadInput for a format that does not
+        fit or a key that cannot be used, StorageFull, and SealFailed for everything else.
+        """
+        inputs = [_input(path) for path in parents]
+        data, media = encode(draft, brief.format)
+        facts = Facts(
+            produce_id=secrets.token_hex(16),
+            model_title=model_title,
+            licence=licence,
+            when=datetime.now(UTC).replace(microsecond=0),
+            prompt_in_file=self.settings.prompt_in_file,
+            author=author,
+            no_training=self.settings.no_training,
+            parents=tuple(hashlib.sha256(parent).hexdigest() for parent in inputs),
+        )
+        expected = Expected(facts.produce_id, licence, brief.prompt, facts.prompt_in_file, author)
+        manifest = build(draft, brief, facts)
+        _refuse("The credential breaks a rule", lint(sources(manifest), expected, signed=False))
+        labelled = self._label(data, media, draft, brief, facts, manifest["title"], inputs)
+        signed, manifest_digest = self._signatory.sign(labelled, media.type, manifest, inputs)
+        credential = Credential(
+            produce_id=facts.produce_id,
+            licence=licence,
+            layers=("credential", "labels") if labels.carries(media.type) else ("credential",),
+            mark_payload=None,
+            manifest_digest=manifest_digest,
+            signer=self._signatory.keys.signer,
+            signed_at=facts.when,
+        )
+        path = self.settings.home / "tmp" / f"{facts.produce_id}.{media.extension}"
+        try:
+            _write(path, signed)
+            self._read_back(path, media, credential, expected)
+        except OSError as error:
+            path.unlink(missing_ok=True)
+            raise _storage(error, path) from error
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        return Sealed(path, media.type, credential)
+
+    def _label(
+        self,
+        data: bytes,
+        media: Media,
+        draft: Draft,
+        brief: Brief,
+        facts: Facts,
+        title: str,
+        inputs: list[bytes],
+    ) -> bytes:
+        if not labels.carries(media.type):
+            return data
+        earlier = labels.read_labels(inputs[0], sniff(inputs[0]) or "") if inputs else None
+        said = labels.LabelFacts(
+            produce_id=facts.produce_id,
+            producer=self.settings.producer,
+            model_title=facts.model_title,
+            model_version=draft.revision,
+            licence_note=facts.licence.note,
+            licence_id=facts.licence.id,
+            digital_source_type=EDITED if inputs else GENERATED,
+            created_at=facts.when,
+            prompt_digest=digest(brief.prompt),
+            prompt=brief.prompt if facts.prompt_in_file else None,
+            title=title,
+            system=f"Signet {studio.__version__}",
+        )
+        try:
+            return labels.write_labels(data, media.type, said, self._policy, earlier)
+        except BadInput as error:
+            raise SealFailed(f"The file could not be labelled, so nothing was saved: {error}") from error
+
+    def _read_back(self, path: Path, media: Media, credential: Credential, expected: Expected) -> None:
+        """Read the file as a stranger would and compare with what it should say. Raises SealFailed."""
+        data = path.read_bytes()
+        reading = read(data, media.type, self._anchors)
+        if reading.state != "trusted" or reading.manifest_digest != credential.manifest_digest:
+            _refuse("The credential does not hold when read back", (reading.reason or reading.state,))
+        _refuse("The credential is wrong when read back", lint(reading.assertions, expected, signed=True))
+        if not labels.carries(media.type):
+            return
+        found = labels.read_labels(data, media.type)
+        note = " ".join(credential.licence.note.split())
+        checks = {
+            "its labels cannot be read": not found.problems,
+            "its labels do not name this output": credential.produce_id in found.ids,
+            "its labels state another licence": not self._policy.licence or found.licence_note == note,
+            "its labels lack the source": not self._policy.iptc or found.digital_source_type is not None,
+            "its labels lack the national label": not self._policy.gb45438 or found.aigc is not None,
+        }
+        _refuse("The file is wrong when read back", tuple(what for what, good in checks.items() if not good))
+
+
+def _refuse(what: str, problems: tuple[str, ...]) -> None:
+    if problems:
+        raise SealFailed(f"{what} ({problems[0]}), so nothing was saved; please report this.")
+
+
+def _input(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BadInput(
+            f"The input {path.name} cannot be read ({error.strerror}); choose it again."
+        ) from error
+
+
+def _write(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(data)
+
+
+def _storage(error: OSError, path: Path) -> StorageFull | SealFailed:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return StorageFull(
+            f"The disk of {path.parent} is full, so nothing was saved; free some space and try again."
+        )
+    return SealFailed(
+        f"The file could not be written to {path.parent} ({error.strerror}); give this user access."
+    )
