@@ -20,6 +20,14 @@ from studio.provenance.frames import Frame
 MARKDOWN = ("<!-- ", " -->")
 # Comment signs that other tools may put around the armour lines.
 COMMENTS = (MARKDOWN, ("", ""), ("# ", ""), ("// ", ""), ("/* ", " */"))
+NEWLINES = ("\n", "\r\n")
+# How the lines may stand at the end or the start of a file: (before, prefix, suffix, between, after).
+FORMS = [
+    *((new, *comment, line, "") for new, comment, line in product(NEWLINES, COMMENTS, (" ", *NEWLINES))),
+    *(("", *comment, line, new) for new, comment, line in product(NEWLINES, COMMENTS, (" ", *NEWLINES))),
+]
+# The magic bytes of a wrapper, as they stand in text.
+WRAPPER_START: str = c2pa_text.encode_wrapper(b"")[: 1 + len(c2pa_text.MAGIC)]
 TEXT_TYPES = ("text/markdown", "text/plain", "text/html")
 
 
@@ -65,6 +73,8 @@ def _find_html(text: str) -> Frame | None:
         found = c2pa_text.extract_html(text)
     except c2pa_text.HtmlError:
         raise ValueError("it holds more than one credential") from None
+    if found is None and SCRIPT_OPEN in text:
+        raise ValueError("its credential is cut short")
     if found is None or found.method == "reference":
         return None
     if found.manifest is None:
@@ -93,6 +103,11 @@ def _find_armour(text: str) -> Frame | None:
     try:
         found = c2pa_text.extract_structured(text)
     except c2pa_text.StructuredError as error:
+        if (
+            f"{c2pa_text.BEGIN_DELIMITER} {c2pa_text.DATA_URI_PREFIX}" in text
+            and c2pa_text.END_DELIMITER not in text
+        ):
+            raise ValueError("its credential is cut short") from None
         if error.code.endswith("noManifest"):
             return None
         raise ValueError("it holds more than one credential") from None
@@ -104,14 +119,7 @@ def _find_armour(text: str) -> Frame | None:
         raise ValueError("its credential cannot be decoded") from None
     begin = text.index(c2pa_text.BEGIN_DELIMITER)
     end = text.index(c2pa_text.END_DELIMITER) + len(c2pa_text.END_DELIMITER)
-    newlines = ("\n", "\r\n")
-    forms = [
-        (new, *comment, line, "") for new, comment, line in product(newlines, COMMENTS, (" ", *newlines))
-    ]
-    forms += [
-        ("", *comment, line, new) for new, comment, line in product(newlines, COMMENTS, (" ", *newlines))
-    ]
-    for before, prefix, suffix, line, after in forms:
+    for before, prefix, suffix, line, after in FORMS:
         start, stop = begin - len(before) - len(prefix), end + len(suffix) + len(after)
         at_edge = stop == len(text) if before else start == 0
         if start >= 0 and at_edge and text[start:stop] == _armour(store, before, prefix, suffix, line, after):
@@ -130,6 +138,8 @@ def _write_selectors(store: bytes) -> bytes:
 
 def _find_selectors(text: str) -> Frame | None:
     found = c2pa_text.find_wrapper_info(text)  # offsets in UTF-8; ValueError if there are several
+    if found is None and WRAPPER_START in text:
+        raise ValueError("its credential is cut short")
     if found is None:
         return None
     store, start, length = found

@@ -235,8 +235,10 @@ def sniff(data: bytes) -> str | None:
 def _sniff_text(data: bytes) -> str | None:
     try:
         text = data.decode("utf-8")
-    except UnicodeDecodeError:
-        return None
+    except UnicodeDecodeError as error:
+        if error.reason != "unexpected end of data":
+            return None
+        text = data[: error.start].decode("utf-8")  # text that was cut within a character is still text
     if not text or "\0" in text:
         return None
     start = text[:1000].lstrip("\ufeff \t\r\n").lower()

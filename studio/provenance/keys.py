@@ -72,16 +72,12 @@ def anchors(settings: Settings) -> str:
     the leaf, and whatever lies in `keys/trusted`. Empty before the first key is made; makes none."""
     folder = settings.home / "keys"
     found = [
-        path.read_text("ascii")
-        for path in (folder / CA, *sorted(folder.glob("trusted/*.pem")))
-        if path.is_file()
+        path.read_bytes() for path in (folder / CA, *sorted(folder.glob("trusted/*.pem"))) if path.is_file()
     ]
+    known = [certificate for chain in found for certificate in _certificates(chain)]
     if settings.signing_chain:
-        from cryptography.hazmat.primitives.serialization import Encoding
-
-        above = _certificates(_pem(settings.signing_chain, private=False))[1:]
-        found += [certificate.public_bytes(Encoding.PEM).decode("ascii") for certificate in above]
-    return "".join(found)
+        known += _certificates(_pem(settings.signing_chain, private=False))[1:]
+    return "".join(_as_pem(certificate) for certificate in known)
 
 
 # --- Reading ------------------------------------------------------------------------------------
@@ -117,8 +113,14 @@ def _certificates(chain: bytes) -> list[Certificate]:
         return x509.load_pem_x509_certificates(chain)
     except ValueError:
         raise BadInput(
-            "The signing chain holds no readable PEM certificate; leaf first, then its issuers."
+            "A certificate chain is not readable PEM; give the signer's certificate, then its issuers."
         ) from None
+
+
+def _as_pem(certificate: Certificate) -> str:
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    return certificate.public_bytes(Encoding.PEM).decode("ascii")
 
 
 def _check(chain: bytes, secret: bytes, timestamp_url: str, remedy: str) -> Keys:
