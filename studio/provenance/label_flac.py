@@ -52,8 +52,8 @@ def write(data: bytes, statement: Statement) -> bytes:
             pieces.append((kind, data[start:end]))
     ours = {KEYS[name]: text for name, text in statement.items() if text}
     kept = [one for one in kept if decode(one.partition(b"=")[0]).upper() not in ours]
-    kept += [f"{key}={text}".encode() for key, text in ours.items()]
-    pieces.insert(1, (_COMMENT, _packed(vendor, kept)))
+    said = [f"{key}={text}".encode() for key, text in ours.items()]
+    pieces.insert(1, (_COMMENT, _packed(vendor, said + kept)))
     if len(pieces[1][1]) > _MAX_BLOCK:
         raise BadInput("The sound's own comments are too large to be labelled; shorten them and retry.")
     headers = [
@@ -123,9 +123,9 @@ def _comments(block: bytes) -> tuple[bytes, list[bytes]]:
     vendor, at = piece(0)
     count = int.from_bytes(block[at : at + 4], "little")
     entries, at = list[bytes](), at + 4
-    for _ in range(min(count, MAX_PIECES)):
-        if at >= len(block):
-            raise broken("FLAC", "its comments are damaged")
+    if count > min(MAX_PIECES, len(block)):
+        raise broken("FLAC", "it says that it has too many comments")
+    for _ in range(count):
         entry, at = piece(at)
         entries.append(entry)
     return vendor, entries

@@ -6,6 +6,7 @@ others, such as APP11 (C2PA's JUMBF) and extended XMP, stay as they are.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from studio.errors import BadInput
@@ -15,6 +16,7 @@ from studio.provenance.label_xmp import build_xmp, read_xmp
 
 XMP_HEADER = b"http://ns.adobe.com/xap/1.0/\0"
 MAX_SEGMENT = 65_533
+_FILLING = re.compile(rb"\xff+")
 _APP0, _APP1, _SOS, _EOI = 0xE0, 0xE1, 0xDA, 0xD9
 _BARE = {0x01, *range(0xD0, 0xD8)}
 
@@ -57,8 +59,8 @@ def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
         if data[at : at + 1] != b"\xff":
             raise broken("JPEG", "a segment is missing")
         # Any number of 0xFF may stand before a marker as filling.
-        while data[at + 1 : at + 2] == b"\xff":
-            at += 1
+        if filling := _FILLING.match(data, at + 1):
+            at = filling.end() - 1
         if at + 4 > len(data) or data[at + 1] == _EOI:
             raise broken("JPEG", "it ends before the picture")
         marker = data[at + 1]

@@ -89,7 +89,8 @@ def write_wav(data: bytes, statement: Statement) -> bytes:
             pieces.append(_chunk(id, body))
     if not {b"fmt ", b"data"} <= ids:
         raise broken("WAV", "it holds no sound")
-    info |= {INFO[name]: text.encode() + b"\0" for name, text in statement.items() if name in INFO and text}
+    ours = {INFO[name]: text.encode() + b"\0" for name, text in statement.items() if name in INFO and text}
+    info = ours | {key: text for key, text in info.items() if key not in ours}
     if label := statement.get(AIGC):
         info.pop(b"AIGC", None)
         pieces.append(_chunk(b"AIGC", label.encode()))
