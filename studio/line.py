@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from studio.catalog import Catalog
 from studio.engines.base import Engine
@@ -66,8 +67,8 @@ class Line:
             self._check(draft)
             yield Progress(job.id, 0.92, "sealing", candidate=len(finished))
             sealed = self.sealer.seal(
-                draft, job.brief, licence, model_title=model.title, author=brief.author,
-                parents=[parent.path for parent in parents],
+                draft, brief, licence, model_title=model.title, author=brief.author,
+                parents=[Path(path) for path in paths],
             )  # fmt: skip
             finished.append((draft, sealed))
         if job.cancelled:
@@ -77,9 +78,11 @@ class Line:
         yield Progress(job.id, 0.95, "scoring")
         yield from self._keep(job, request, finished, tuple(parent.id for parent in parents))
 
-    def _generate(self, job: Job, engine_class: type[Engine], model: Model) -> Iterator[Progress | Draft]:
+    def _generate(self, job: Job, request: Request) -> Iterator[Progress | Draft]:
+        model = request.model
+
         def load() -> Engine:
-            engine = engine_class(model, self._device, self.settings)
+            engine = request.engine(model, self._device, self.settings)
             engine.load()
             return engine
 

@@ -196,11 +196,11 @@ class Studio:
         return list(reversed(self.library.search(job=job_id, limit=self.settings.max_count)))
 
     def models(self, kind: Kind) -> list[Model]:
-        """Catalog entries that can make this kind, ready ones first; test engines come last."""
+        """Catalog entries that an engine here can run, ready ones first; test engines come last."""
         return sorted(
-            self.catalog.of_kind(kind),
+            (model for model in self.catalog.of_kind(kind) if model.engine in set(engines)),
             key=lambda model: (
-                model.name.startswith("echo"),
+                model.source["type"] == "builtin",
                 not self.catalog.ready(model.name),
                 not model.default,
             ),

@@ -38,10 +38,6 @@ def build(studio: Studio) -> Any:
     hours = studio.settings.keep_temporary_days * 86_400
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(3600, hours)) as page:
         visitor = Visitor(gr.BrowserState(None, storage_key="signet-visitor", secret=secret))
-        gr.HTML(
-            '<header class="masthead"><h1>Signet<span>.</span></h1>'
-            "<p>One brief; every output with an honest scorecard and a seal.</p></header>"
-        )
         status = gr.HTML(_status(studio), elem_id="status")
         with gr.Tabs() as tabs:
             with gr.Tab("Text", id="text"):
@@ -74,9 +70,11 @@ def _status(studio: Studio) -> str:
     busy = f"{now.running} running, {now.waiting} waiting" if now.running or now.waiting else "idle"
     models = ", ".join(now.models)
     return (
+        '<header class="masthead"><h1>Signet<span>.</span></h1>'
+        "<p>One brief; every output with an honest scorecard and a seal.</p>"
         f'<div class="status"><span>Device <b>{escape(now.device)}</b></span>'
         f"<span>Queue <b>{busy}</b></span>"
-        f'<span title="{escape(models, quote=True)}">Models <b>{len(now.models)} ready</b></span></div>'
+        f'<span title="{escape(models, quote=True)}">Models <b>{len(now.models)} ready</b></span></div></header>'
     )
 
 

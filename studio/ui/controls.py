@@ -42,9 +42,9 @@ class Form:
 
 
 def model_choice(studio: Studio, kind: Kind) -> tuple[gr.Radio, list[Model]]:
-    """A choice among the models that are ready; test engines show only when nothing else is there."""
+    """A choice among the models that are ready; test engines show only where the settings ask for them."""
     ready = [model for model in studio.models(kind) if studio.catalog.ready(model.name)]
-    shown = [model for model in ready if not model.name.startswith("echo")] or ready
+    shown = [model for model in ready if model.source["type"] != "builtin"]
     if studio.settings.test_engines:
         shown = ready
     choice = gr.Radio(

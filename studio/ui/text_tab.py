@@ -26,8 +26,10 @@ def text_tab(studio: Studio, visitor: Visitor, secret: str) -> Room:
             prompt = gr.Textbox(
                 label="Brief", lines=5, max_length=studio.settings.max_prompt_chars, elem_id="text-brief",
                 placeholder="What should be written, for whom, in what tone?",
+                render=False,
             )  # fmt: skip
             template = template_form(studio, "text", prompt)
+            prompt.render()
             write = gr.Button("Write", variant="primary", elem_id="text-create")
             with gr.Row():
                 count = gr.Slider(1, 8, value=1, step=1, label="Candidates", info="The best comes first.")
