@@ -60,8 +60,7 @@ def clean(script: str, speakable: Callable[[str], bool]) -> Cleaned:
 def _speakable(character: str, speakable: Callable[[str], bool]) -> bool:
     if character in _SPOKEN_SIGNS or character in SYMBOLS:
         return True
-    category = unicodedata.category(character)
-    return (category[0] in "LM" or category == "Nd") and speakable(character)
+    return speakable(character)
 
 
 def _worth_telling(character: str) -> bool:
@@ -73,7 +72,7 @@ def _worth_telling(character: str) -> bool:
 
 def normalise(text: str, british: bool = False) -> str:
     """`text` in words. Lines stay lines, blank lines stay paragraphs."""
-    text = text.replace("²", "²").replace("~~", "")
+    text = text.replace("~~", "")
     for pattern, replacement in _MARKUP:
         text = pattern.sub(replacement, text)
     text = _ADDRESS.sub(lambda m: _address(m[0]), text)
