@@ -55,10 +55,10 @@ class SpeechOptions:
 class Kokoro:
     """Speech at 24 kHz, mono. The lexicon for English is the catalog entry `english-lexicon`."""
 
-    name = "speech_kokoro"
+    name: ClassVar[str] = "speech_kokoro"
     kind: ClassVar[Kind] = "speech"
-    Options = SpeechOptions
-    concurrency = 1
+    Options: ClassVar[type] = SpeechOptions
+    concurrency: ClassVar[int] = 1
 
     def __init__(self, model: Model, device: Device, settings: Settings) -> None:
         self._model, self._settings = model, settings
