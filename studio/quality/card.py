@@ -82,7 +82,7 @@ def _place(
 ) -> Score:
     percentile = reference.percentile(score.name, score.value) if reference else None
     if reference and percentile is not None:
-        return replace(score, percentile=percentile, reference=reference.label)
+        return replace(score, percentile=percentile, reference=reference.label(score.name))
     if getattr(metric, "relative", False):
         why = (
             withheld.get("percentiles")

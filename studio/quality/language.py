@@ -21,7 +21,8 @@ _STOP = re.compile(r"(?<=[.!?…])[\"'”’)\]]*\s+|(?<=[。！？])[”』」�
 
 # Frequent function words, less those that two of the languages share.
 _FUNCTION_WORDS = {
-    "en": "the and of to is that it for with you your this are be on as by from at we our have will can not",
+    "en": "the and of to is that it for with you your this are be on as by from at we our have will can not "
+    "about their they its has who how why what when or if an which was were there into than",
     "de": "der die und das ist nicht mit ein eine für auf den dem sich auch zu wir ihre sie wird werden sind",
     "fr": "le les et est une du pour dans qui vous votre nous avec sur pas ce cette des au aux",
     "es": "el los las y es una para con su del por más como nuestro usted este esta pero muy",

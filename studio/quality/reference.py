@@ -57,9 +57,9 @@ class ReferenceSet:
     n: int
     values: dict[str, list[float]]
 
-    @property
-    def label(self) -> str:
-        return f"{self.name} (N = {self.n})"
+    def label(self, score: str) -> str:
+        """The set's name and how many of its outputs had this score."""
+        return f"{self.name} (N = {len(self.values.get(score, []))})"
 
     def percentile(self, score: str, value: float) -> float | None:
         """The share of the set at or below `value`, ties counted half; None if too few had this score."""
@@ -112,13 +112,13 @@ def build(name: str, records: Iterable[dict[str, Any]], what: str, settings: Set
     kind, catalog = kinds[name], Catalog.read(settings)
     chosen = [metric for metric in metrics.values() if kind in metric.kinds]
     values: dict[str, list[float]] = {}
-    spoken: set[str] = set()
+    spoken: list[str] = []
     n = 0
     with TemporaryDirectory() as scratch:
         for sample in _samples(kind, records, Path(scratch)):
             n += 1
             sample = with_models(sample, chosen, catalog)
-            spoken |= {language(sample.text)} if kind == "text" else set()
+            spoken += [language(sample.text)] if kind == "text" else []
             for metric in chosen:
                 try:
                     score = score_one(metric, sample, catalog)
@@ -127,7 +127,7 @@ def build(name: str, records: Iterable[dict[str, Any]], what: str, settings: Set
                 values.setdefault(score.name, []).append(round(score.value, 5))
     if n < LEAST:
         raise BadInput(f"A reference set needs at least {LEAST} outputs; these are {n}.")
-    known = spoken.pop() if len(spoken) == 1 else ""
+    known = max(spoken, key=spoken.count, default="")
     return ReferenceSet(name, kind, known, what, n, {key: sorted(v) for key, v in sorted(values.items())})
 
 
@@ -178,7 +178,7 @@ def main() -> None:
     what = given.what or known.get(given.name, {}).get("what") or parser.error("a new set needs --what")
     lines = [json.loads(line) for line in records.read_text("utf-8").splitlines() if line]
     reference = build(given.name, lines, what, settings)
-    print(f"{save(reference, folder)}: {reference.label}, {len(reference.values)} scores")
+    print(f"{save(reference, folder)}: {reference.n} outputs, {len(reference.values)} scores")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,237 @@
+"""Monotone or withdrawn: every score shown must follow the fault it claims to see.
+
+Five levels of each degradation; the mean score of the material at each level must have a Spearman
+correlation of at least 0.9 with the level, in the direction stated. `pytest -s` prints the table. A
+registered metric without a row here fails the test, unless it only passes on what another room measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from quality_material import (
+    LEVELS,
+    PHRASE_A,
+    SONG,
+    copy,
+    image_sample,
+    landscape,
+    rng,
+    sound_sample,
+    speech,
+    text_sample,
+    tune,
+)
+from scipy import ndimage
+from scipy.stats import spearmanr
+
+from studio.catalog import Catalog
+from studio.quality.base import Sample, metrics
+from studio.quality.card import score_one, with_models
+from studio.quality.language import sentences, words
+from studio.settings import Settings
+
+PASSED_ON = {"perplexity", "mark_psnr", "mark_ssim", "mark_snr"}
+Spoil = Callable[[Path, int], list[Sample]]
+
+
+@dataclass(frozen=True)
+class Row:
+    metric: str
+    fault: str
+    spoil: Spoil
+    sign: int
+    """+1 if the score grows with the fault, −1 if it falls."""
+
+
+def texts(change: Callable[[list[str], int, np.random.Generator], list[str] | str], n: int = 12) -> Spoil:
+    """Samples of the shipped copy whose list of sentences was changed."""
+
+    def make(folder: Path, level: int) -> list[Sample]:
+        chosen = [r for r in copy() if len(words(r["text"])) >= 100 and len(sentences(r["text"])) >= 5][:n]
+        made = []
+        for i, record in enumerate(chosen):
+            new = change(list(sentences(record["text"])), level, rng(i))
+            made.append(text_sample(folder, new if isinstance(new, str) else " ".join(new), record["prompt"]))
+        return made
+
+    return make
+
+
+def swapped(said: list[str], share: float, random: np.random.Generator) -> list[str]:
+    """A share of the sentences replaced by sentences of other texts."""
+    others = [s for r in copy()[40:] for s in sentences(r["text"]) if len(words(s)) > 6]
+    for i in random.permutation(len(said))[: round(share * len(said))]:
+        said[i] = others[random.integers(len(others))]
+    return said
+
+
+def shuffled(said: list[str], level: int, random: np.random.Generator) -> list[str]:
+    """Two texts told one after the other (level 0) to sentence by sentence in turn (level 4)."""
+    other = list(sentences(copy()[-1 - int(random.integers(20))]["text"]))[: len(said)]
+    both = said + other
+    wandering = random.permutation(len(both))[: round(level / 4 * len(both))]
+    mixed = list(both)
+    for place, source in zip(sorted(wandering), wandering, strict=True):
+        mixed[place] = both[source]
+    return mixed
+
+
+def joined(said: list[str], level: int, random: np.random.Generator) -> str:
+    """Sentences run together without a stop; three are always left."""
+    cut = round(level / 4 * (len(said) - 3))
+    return ", ".join(s.rstrip(".!?") for s in said[: cut + 1]) + ". " + " ".join(said[cut + 1 :])
+
+
+def candidates(folder: Path, level: int) -> list[Sample]:
+    made = []
+    for record in copy()[:8]:
+        said, other = list(sentences(record["text"])), list(sentences(copy()[30]["text"]))
+        share = round(level / 4 * len(said))
+        sibling = text_sample(folder, " ".join(said[:share] + other[share:]), "other")
+        made.append(text_sample(folder, record["text"], record["prompt"], others=(sibling.path,)))
+    return made
+
+
+def phrases(folder: Path, level: int) -> list[Sample]:
+    asked = ("20 hours", "Signet", "two-year warranty", "order today")
+    text = "A lantern. " + ". ".join(asked[: 4 - level]) + " is here."
+    return [text_sample(folder, text, required=asked, forbidden=asked)]
+
+
+def pictures(change: Callable[[Any, int, np.random.Generator], Any]) -> Spoil:
+    return lambda folder, level: [image_sample(folder, change(landscape(s), level, rng(s))) for s in range(4)]
+
+
+def shaded(folder: Path, level: int) -> list[Sample]:
+    """A smooth shade in fewer and fewer tones."""
+    step = (1, 4, 8, 16, 32)[level]
+    y, x = np.mgrid[0:192, 0:192] / 192
+    shades = [np.round((40 + 160 * (a * y + (1 - a) * x)) / step) * step for a in (1.0, 0.7, 0.3)]
+    return [image_sample(folder, np.repeat(shade[..., None], 3, axis=2)) for shade in shades]
+
+
+def cluttered(picture: Any, level: int, random: np.random.Generator) -> Any:
+    """The sky fills with noise from the left."""
+    picture = picture.copy()
+    picture[:, : level * 44] += random.normal(0, 60, picture[:, : level * 44].shape)
+    return picture
+
+
+def voices(change: Callable[[Any, int, np.random.Generator], Any]) -> Spoil:
+    def make(folder: Path, level: int) -> list[Sample]:
+        made = []
+        for which in (0, 1):
+            samples, rate, script = speech(which)
+            made.append(sound_sample(folder, change(samples, level, rng(which)), rate, prompt=script))
+        return made
+
+    return make
+
+
+def noisy(samples: Any, level: int, random: np.random.Generator) -> Any:
+    ratio_db = (60, 30, 20, 10, 0)[level]
+    return np.clip(samples + random.normal(0, samples.std() * 10 ** (-ratio_db / 20), len(samples)), -1, 1)
+
+
+def mumbled(samples: Any, level: int, random: np.random.Generator) -> Any:
+    """A low-pass that takes the consonants, then the vowels."""
+    from scipy.signal import butter, sosfiltfilt
+
+    cutoff = (7000, 1200, 700, 450, 250)[level]
+    return sosfiltfilt(butter(6, cutoff, fs=16_000, output="sos"), samples)
+
+
+def songs(change: Callable[[list[Any], int, np.random.Generator], tuple[list[Any], Any]]) -> Spoil:
+    def make(folder: Path, level: int) -> list[Sample]:
+        made = []
+        for seed in range(3):
+            notes, beats = change([(m + seed, d) for m, d in SONG], level, rng(seed))
+            made.append(sound_sample(folder, tune(notes, beats), 22_050, "music"))
+        return made
+
+    return make
+
+
+def transposed(notes: list[Any], level: int, random: np.random.Generator) -> tuple[list[Any], float]:
+    """None to half of the phrases moved, each to another key."""
+    size = len(PHRASE_A)
+    for part, by in zip(random.permutation(8)[:level], (1, 6, 3, 8), strict=False):
+        notes[part * size : (part + 1) * size] = [
+            (m + by, d) for m, d in notes[part * size : (part + 1) * size]
+        ]
+    return notes, 0.5
+
+
+def drifting(notes: list[Any], level: int, random: np.random.Generator) -> tuple[list[Any], list[float]]:
+    """The tempo runs away steadily, by up to a half."""
+    return notes, list(0.5 * (1 + 0.125 * level * np.linspace(0.5, -0.5, len(notes))))
+
+
+def chromatic(notes: list[Any], level: int, random: np.random.Generator) -> tuple[list[Any], float]:
+    return [(m + int(random.integers(-6, 7)) if random.random() < level / 4 else m, d) for m, d in notes], 0.5
+
+
+ROWS = [
+    Row("words", "text cut off", texts(lambda s, k, r: s[: max(1, round(len(s) * (1 - k / 5)))]), -1),
+    Row("characters", "text cut off", texts(lambda s, k, r: s[: max(1, round(len(s) * (1 - k / 5)))]), -1),
+    Row("phrase_repetition", "phrases said again", texts(lambda s, k, r: s + s[:1] * k), +1),
+    Row("sentence_repetition", "sentences said again", texts(lambda s, k, r: s + s[:1] * k), +1),
+    Row("distinct_2", "sentences said again", texts(lambda s, k, r: s[: len(s) - k] + s[:1] * (3 * k)), -1),
+    Row("reading_ease", "sentences run together", texts(joined), -1),
+    Row("relevance", "another brief's sentences", texts(lambda s, k, r: swapped(s, k / 4, r)), -1),
+    Row("coherence", "another text's sentences", texts(lambda s, k, r: swapped(s, 0.15 * k, r)), -1),
+    Row("coherence", "sentences shuffled", texts(shuffled, 24), -1),
+    Row("thread_continuity", "sentences shuffled", texts(shuffled, 24), -1),
+    Row("self_bleu", "candidates alike", candidates, +1),
+    Row("claims_to_check", "claims put in", texts(lambda s, k, r: [*s, *["It is the best of all."] * k]), +1),
+    Row("required_phrases", "phrases left out", phrases, -1),
+    Row("forbidden_phrases", "phrases left out", phrases, -1),
+    Row("exposure", "darkened", pictures(lambda p, k, r: p * (1 - 0.18 * k)), -1),
+    Row("contrast", "flattened", pictures(lambda p, k, r: 128 + (p - 128) * (1 - 0.2 * k)), -1),
+    Row(
+        "colourfulness", "faded", pictures(lambda p, k, r: p + (p.mean(2, keepdims=True) - p) * 0.22 * k), -1
+    ),
+    Row(
+        "sharpness",
+        "blurred",
+        pictures(lambda p, k, r: ndimage.gaussian_filter(p, (0.6 * k, 0.6 * k, 0))),
+        -1,
+    ),
+    Row("noise", "grain added", pictures(lambda p, k, r: p + r.normal(0, 1, p.shape) * 5 * k), +1),
+    Row("banding", "fewer tones", shaded, +1),
+    Row("text_free_area", "cluttered", pictures(cluttered), -1),
+    Row("loudness", "turned down", voices(lambda s, k, r: s * 10 ** (-0.2 * k)), -1),
+    Row("true_peak", "turned up", voices(lambda s, k, r: s * 10 ** (0.2 * k)), +1),
+    Row("silence", "pauses put in", voices(lambda s, k, r: np.concatenate([s, np.zeros(8000 * k)])), +1),
+    Row("clipping", "overdriven", voices(lambda s, k, r: np.clip(s * (1 + k) / abs(s).max(), -1, 1)), +1),
+    Row("pace", "slowed down", voices(lambda s, k, r: ndimage.zoom(s, 1 + 0.2 * k, order=1)), -1),
+    Row("dnsmos", "noise added", voices(noisy), -1),
+    Row("intelligibility", "mumbled", voices(mumbled), +1),
+    Row("key_stability", "phrases in other keys", songs(transposed), -1),
+    Row("pitch_class_entropy", "notes off the scale", songs(chromatic), +1),
+    Row("repetition", "phrases that do not return", songs(chromatic), -1),
+    Row("tempo_stability", "tempo running away", songs(drifting), -1),
+]
+
+
+def test_every_shown_score_has_a_row() -> None:
+    assert {row.metric for row in ROWS} == set(metrics) - PASSED_ON
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.metric}-{row.fault}".replace(" ", "-"))
+def test_monotone(row: Row, tmp_path: Path, settings: Settings) -> None:
+    metric, catalog = metrics.lookup(row.metric), Catalog.read(settings)
+    means = []
+    for level in LEVELS:
+        samples = [with_models(sample, [metric], catalog) for sample in row.spoil(tmp_path, level)]
+        means.append(float(np.mean([score_one(metric, sample, catalog).value for sample in samples])))
+    rho = float(spearmanr(list(LEVELS), means).statistic)
+    print(f"\n{row.metric:20} {row.fault:30} {' '.join(f'{m:9.3f}' for m in means)}   rho {rho:+.2f}")
+    assert row.sign * rho >= 0.9
