@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from studio.errors import BadInput, Cancelled, NotFound, Refused, StudioError
+from studio.errors import BadInput, Cancelled, NotFound, StudioError
 from studio.service import Studio
 from studio.settings import Settings
 from studio.types import Asset, Brief, Progress
@@ -82,8 +82,8 @@ def test_without_a_seed_each_result_is_its_own_and_the_seed_is_on_record(shared_
 @pytest.mark.parametrize(
     ("brief", "error", "words"),
     [
-        (Brief("text", ""), Refused, "empty"),
-        (Brief("text", "x" * 100_000), Refused, "100,000"),
+        (Brief("text", ""), BadInput, "empty"),
+        (Brief("text", "x" * 100_000), BadInput, "100,000"),
         (Brief("text", "x", engine="nope"), NotFound, "choose one of: echo"),
         (Brief("text", "x", model="nope"), NotFound, "choose one of: smollm2-135m"),
         (Brief("text", "x", model="kokoro-82m"), BadInput, "cannot make text"),
@@ -92,8 +92,8 @@ def test_without_a_seed_each_result_is_its_own_and_the_seed_is_on_record(shared_
         (Brief("text", "x", engine="echo", options={"steps": 0}), BadInput, "between 1 and"),
         (Brief("text", "x", engine="echo", options={"speed": 1}), BadInput, "Unknown option 'speed'"),
         (Brief("text", "x", engine="echo", format="png"), BadInput, "md"),
-        (Brief("text", "x", engine="echo", count=0), Refused, "0"),
-        (Brief("text", "x", engine="echo", count=1000), Refused, "1,?000"),
+        (Brief("text", "x", engine="echo", count=0), BadInput, "0"),
+        (Brief("text", "x", engine="echo", count=1000), BadInput, "1,?000"),
         (Brief("smell", "x"), NotFound, "choose one of: text"),  # type: ignore[arg-type]
         (Brief("image", "x", engine="echo_image", inputs=("../../etc/passwd",)), NotFound, ""),
     ],
