@@ -23,6 +23,7 @@ STEP_SECONDS = 2.5
 NEAR = 0.25  # octaves: a local tempo is sought around that of the whole
 SLOW, FAST = 50.0, 220.0
 LEAST_PULSE = 0.08
+LEAST_FLUX = 0.01
 
 
 def tempo(flux: NDArray[np.float32], about: float = 120.0, octaves: float = 1.0) -> tuple[float, float]:
@@ -60,6 +61,8 @@ class TempoStability:
         rate = sample.sound.sample_rate
         flux = onsets(resampled(sample.mono[: int(MAX_SECONDS * rate)], rate))
         size, step = (int(seconds * RATE / ONSET_HOP) for seconds in (STRETCH_SECONDS, STEP_SECONDS))
+        if np.quantile(flux, 0.95) < LEAST_FLUX:
+            raise Withheld("no note begins in it")
         parts = [flux[i : i + size] for i in range(0, len(flux) - size + 1, step)]
         middle = float(np.median([tempo(part)[0] for part in parts]))
         local = [tempo(part, middle, NEAR) for part in parts]

@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from studio.quality.base import Sample, metrics
+from studio.quality.base import Sample, Withheld, metrics
 from studio.quality.sound_level import need_sound
 from studio.types import Kind, Score
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 RATE = 16_000
 WINDOW = int(9.01 * RATE)
 LEAST_SECONDS = 1.0
+LEAST_SPEECH = 0.3
 BATCH = 4
 # A window costs a third of a second; so many keep scoring a small share of the time to speak.
 MOST_WINDOWS = 4
@@ -79,6 +80,14 @@ def at_16k(sample: Sample) -> NDArray[np.float32]:
     return result
 
 
+def speech_share(mono: NDArray[np.float32]) -> float:
+    """The share of the time (0–1) in which the Silero detector hears a voice, at 16 kHz."""
+    from faster_whisper.vad import get_speech_timestamps
+
+    spans = get_speech_timestamps(mono)
+    return float(sum(span["end"] - span["start"] for span in spans)) / max(1, len(mono))
+
+
 @metrics.register
 class Dnsmos:
     name: ClassVar[str] = "dnsmos"
@@ -88,7 +97,11 @@ class Dnsmos:
 
     def score(self, sample: Sample) -> Score:
         need_sound(sample, LEAST_SECONDS)
-        signal, background, overall = dnsmos(at_16k(sample), sample.models["dnsmos"], MOST_WINDOWS)
+        mono = at_16k(sample)
+        share = speech_share(mono)
+        if share < LEAST_SPEECH:
+            raise Withheld(f"judges speech only, and speech is heard in {share:.0%} of this sound")
+        signal, background, overall = dnsmos(mono, sample.models["dnsmos"], MOST_WINDOWS)
         return Score(
             self.name, overall, "opinion, 1–5", "higher", "one person speaking, 1 s and more; not music, not the words",
             "DNSMOS P.835", "sig_bak_ovr", detail=f"voice {signal:.2f}, background {background:.2f}",
