@@ -53,8 +53,10 @@ def find(data: bytes) -> Frame | None:
     """
     try:
         text = data.decode("utf-8")
-    except UnicodeDecodeError:
-        return None
+    except UnicodeDecodeError as error:
+        if error.reason != "unexpected end of data":
+            return None
+        text = data[: error.start].decode("utf-8")  # cut within a character
     found = [frame for finder in (_find_html, _find_armour, _find_selectors) if (frame := finder(text))]
     if len(found) > 1:
         raise ValueError("it holds more than one credential")

@@ -116,20 +116,32 @@ def _syncsafe(four: bytes) -> int:
 
 def _mp4(data: bytes) -> Frame | None:
     """The top-level uuid box with purpose "manifest" (C2PA 2.4, A.5.1)."""
-    at = 0
-    while at + 8 <= len(data):
-        size, kind = struct.unpack_from(">I4s", data, at)
-        if size == 1:
-            (size,) = struct.unpack_from(">Q", data, at + 8)
-        end = at + size if size else len(data)
+    for kind, at, end in _mp4_boxes(data):
         if kind == b"uuid" and data[at + 8 : at + 24] == MP4_UUID:
             head = b"\0\0\0\0manifest\0" + bytes(8)
             store = data[at + 24 + len(head) : end]
             return Frame(store, at, end, data[at + 24 : at + 24 + len(head)] == head)
-        if end <= at:
-            return None
-        at = end
     return None
+
+
+def unbound(data: bytes, media_type: str) -> bytes:
+    """What C2PA's own hash leaves out beside the store: in MP4 the boxes ftyp and mfra (C2PA 2.4, 18.7)."""
+    if media_type != "video/mp4":
+        return b""
+    return b"".join(data[at:end] for kind, at, end in _mp4_boxes(data) if kind in (b"ftyp", b"mfra"))
+
+
+def _mp4_boxes(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    at = 0
+    while at + 8 <= len(data):
+        size, kind = struct.unpack_from(">I4s", data, at)
+        if size == 1 and at + 16 <= len(data):
+            (size,) = struct.unpack_from(">Q", data, at + 8)
+        end = at + size if size else len(data)
+        yield kind, at, end
+        if end <= at:
+            return
+        at = end
 
 
 FINDERS: dict[str, Callable[[bytes], Frame | None]] = {

@@ -21,12 +21,13 @@ from pathlib import Path
 import studio
 from studio.errors import BadInput, SealFailed, StorageFull
 from studio.provenance import labels
-from studio.provenance.credential import Signatory, read
+from studio.provenance.credential import Signatory
 from studio.provenance.encode import Media, encode, sniff
 from studio.provenance.keys import anchors, load_keys
 from studio.provenance.lint import Expected, lint
 from studio.provenance.manifest import EDITED, GENERATED, Facts, build, digest, sources
 from studio.provenance.policy import Policy, read_policy
+from studio.provenance.reading import read
 from studio.settings import Settings
 from studio.types import Brief, Credential, Draft, LicenceNote
 

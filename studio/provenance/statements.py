@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from studio.provenance.credential import Reading
 from studio.provenance.labels import LabelsFound
 from studio.provenance.lint import Assertions
 from studio.provenance.manifest import EDITED, GENERATED, GENERATION, SOURCE_TYPE
+from studio.provenance.reading import Reading
 from studio.types import Asset, Verdict
 
 # What a signer may claim about the source, in words; of other terms only the term is told.

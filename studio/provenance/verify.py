@@ -15,10 +15,10 @@ from urllib.parse import unquote
 
 from studio.provenance import armour, labels
 from studio.provenance.base import marks
-from studio.provenance.credential import Reading, read
 from studio.provenance.encode import MEDIA, sniff
 from studio.provenance.keys import anchors
 from studio.provenance.labels import LabelsFound
+from studio.provenance.reading import Reading, read
 from studio.provenance.statements import Evidence, claim, generation, judge, shown
 from studio.settings import Settings
 from studio.types import Asset, Kind, Layer, Report
