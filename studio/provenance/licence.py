@@ -9,32 +9,36 @@ output. Licences written for *content, data or models* (Creative Commons, Open R
 are taken to reach it with all their obligations, which is the cautious reading. A given input is taken
 to be recognisable in the output, so all its terms hold, of whatever family.
 
-What is not claimed. Whether terms of *training data* follow into outputs is not settled in law. Such data
-are named as sources, their obligations are not laid on the output; but if one of them forbids or
-restricts commercial use, or is unknown, the note no longer says that commercial use is allowed: it says
-whose terms stand in the way. Nothing here says who owns an output, nor that it infringes nothing.
-An unknown licence is never guessed: it takes away the words "commercial use" altogether.
+An unknown licence among these is never guessed: it takes away the words "commercial use" altogether.
+
+What is not claimed. Whether terms of *training data* follow into outputs is not settled in law; they bind
+whoever copied the data to train, and the model's publisher grants what its licence says. Such data are
+named as sources and their obligations are not laid on the output. But where they are known to forbid or
+restrict commercial use, the note no longer says that it is allowed, it says whose terms stand in the way;
+and where they are not known, as with most published models, the note says so beside the permission.
+Nothing here says who owns an output, nor that it infringes nothing.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
 
 from studio.catalog import Model
 from studio.errors import BadInput, NotFound
 from studio.provenance.licence_table import (
     LADDER,
+    ROLES,
     UNKNOWN,
     Licence,
     Permission,
+    Terms,
+    Use,
     licence_of,
     licence_url,
     licences,
     one_line,
 )
+from studio.provenance.licence_words import SOURCE, duties, enumerated, permission, short, source
 from studio.types import Commercial, LicenceNote
 
 __all__ = [
@@ -50,31 +54,6 @@ __all__ = [
     "terms",
 ]
 
-ROLES = ("base model", "model", "adapter", "voice", "training data", "input")
-NAMED_AT_MOST = 4
-SHOWN_CHARS = 60
-
-
-class Use(NamedTuple):
-    """One thing that took part in making an output, in one of `ROLES`."""
-
-    role: str
-    name: str
-    licence_id: str
-    attribution: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What holds for an output: each set only grows, and `commercial` only climbs, as uses are added."""
-
-    commercial: Permission
-    obligations: frozenset[str]
-    licences: frozenset[str]
-    unknown: frozenset[str]
-    against: frozenset[str]
-    credits: frozenset[str]
-
 
 def terms(uses: Iterable[Sequence[str]]) -> Terms:
     """The terms that hold together. Raises BadInput for a role that is not in `ROLES`, or for no uses."""
@@ -82,22 +61,25 @@ def terms(uses: Iterable[Sequence[str]]) -> Terms:
     if not listed:
         raise BadInput("Name at least one source: without any, nothing can be said about a licence.")
     commercial: Permission = "yes"
-    obligations, ids, unknown, against, credits = (set[str]() for _ in range(5))
+    obligations, ids, unknown, against, untold, credits = (set[str]() for _ in range(6))
     for use in listed:
         for licence in map(licence_of, use.licence_id.split(" AND ")):
-            permission = licence.commercial
-            if permission == "unknown":
-                unknown.add(_short(use.name))
+            allowed = licence.commercial
             if use.role != "training data":
                 ids.add(licence.id)
                 obligations.update(_reaching(licence, use.role))
-            elif permission in ("no", "conditions"):
-                against.add(f"{_short(use.name)} ({licence.id})")
-                permission = "unknown"
-            commercial = max(commercial, permission, key=LADDER.index)
+                if allowed == "unknown":
+                    unknown.add(short(use.name))
+            elif allowed == "unknown":
+                untold.add(short(use.name))
+                allowed = "yes"
+            elif allowed != "yes":
+                against.add(f"{short(use.name)} ({licence.id})")
+                allowed = "unknown"
+            commercial = max(commercial, allowed, key=LADDER.index)
         if use.attribution:
-            credits.add(_short(use.attribution))
-    sets = (frozenset(one) for one in (obligations, ids, unknown, against, credits))
+            credits.add(use.attribution)
+    sets = (frozenset(one) for one in (obligations, ids, unknown, against, untold, credits))
     return Terms(commercial, *sets)
 
 
@@ -109,25 +91,28 @@ def combine(uses: Iterable[Sequence[str]]) -> LicenceNote:
     """
     listed = sorted({_use(use) for use in uses})
     held = terms(listed)
-    makers = _names(f"{_short(use.name)} ({use.licence_id})" for use in listed if use.role != "training data")
+    makers = enumerated(
+        f"{short(use.name)} ({use.licence_id})" for use in listed if use.role != "training data"
+    )
     first = f"Made with {makers}" if makers else "Made from training data alone"
-    note = f"{first}. {_permission(held)}{_duties(held)}"
-    commercial: Commercial = "unknown" if held.commercial == "conditions" else held.commercial
+    note = f"{first}. {permission(held)}{duties(held)}"
     id = " AND ".join(sorted(held.licences)) or UNKNOWN
-    return LicenceNote(id=id, note=note, commercial=commercial, sources=tuple(map(_source, listed)))
+    return LicenceNote(
+        id=id, note=note, commercial=_outward(held.commercial), sources=tuple(map(source, listed))
+    )
 
 
 def note_for(
     model: Model,
     catalog_lookup: Callable[[str], Model | None],
-    inputs: Iterable[tuple[str, str, str]] = (),
+    inputs: Iterable[tuple[str, LicenceNote]] = (),
     parts: Iterable[tuple[str, str]] = (),
 ) -> LicenceNote:
     """The note of an output of `model`, with the models it was made from and the data behind each.
 
     `catalog_lookup` gives a catalog entry by name (None or NotFound: its licence counts as unknown);
-    `inputs` are (name, licence id, attribution) of works given; `parts` are (role, catalog name) of
-    adapters and voices used beside the model.
+    `inputs` are (name, note) of the works given, whose sources and terms are carried over; `parts` are
+    (role, catalog name) of adapters and voices used beside the model.
     """
     uses: list[Use] = []
     seen: set[str] = set()
@@ -146,11 +131,34 @@ def note_for(
         if entry is None:
             uses.append(Use(role, name, UNKNOWN))
             continue
-        uses.append(Use(role, entry.title or entry.name, entry.licence, entry.attribution))
+        uses.append(Use(role, entry.title or entry.name, _licence_id(entry), entry.attribution))
         uses += [Use("training data", source.name, source.licence) for source in entry.data]
         waiting += [("base model", base, None) for base in entry.base]
-    uses += [Use("input", *given) for given in inputs]
+    for name, note in inputs:
+        uses += _uses_behind(name, note)
     return combine(uses)
+
+
+def _licence_id(entry: Model) -> str:
+    """The entry's licence, with the catalog's own judgement beside it where that is stricter."""
+    stricter = LADDER.index(entry.commercial) > LADDER.index(licence_of(entry.licence).commercial)
+    doubt = {"unknown": "LicenseRef-terms-in-doubt", "no": "LicenseRef-non-commercial"}
+    return f"{entry.licence} AND {doubt[entry.commercial]}" if stricter else entry.licence
+
+
+def _uses_behind(name: str, note: LicenceNote) -> list[Use]:
+    """What an earlier output was made from, read from its note; never looser than the note itself."""
+    found = [SOURCE.fullmatch(source) for source in note.sources]
+    uses = [Use(*(part or "" for part in match.groups())) for match in found if match]
+    whole = len(uses) == len(note.sources) > 0 and all(use.role in ROLES for use in uses)
+    if not whole or _outward(terms(uses).commercial) != note.commercial:
+        return [Use("input", name, note.id), Use("input", name, UNKNOWN)]
+    return uses
+
+
+def _outward(allowed: Permission) -> Commercial:
+    """Conditions that the studio cannot judge count as unknown to the outside."""
+    return "unknown" if allowed == "conditions" else allowed
 
 
 def notice(notes: Sequence[LicenceNote]) -> str:
@@ -165,67 +173,12 @@ def notice(notes: Sequence[LicenceNote]) -> str:
         lines += ["", note[0], *(f"  - {source}" for source in note[1])]
     for one in notes:
         ids.update(one.id.split(" AND "))
-        ids.update(match.group(1) for source in one.sources if (match := _ID_OF_SOURCE.search(source)))
+        ids.update(match[3] for one_source in one.sources if (match := SOURCE.fullmatch(one_source)))
     lines += ["", "Licences:"]
     for part in sorted({part for id in ids for part in id.split(" AND ")}):
         licence = licence_of(part)
         lines.append(f"  - {licence.id}: {licence.name}{', ' + licence.url if licence.url else ''}")
     return "\n".join(lines) + "\n"
-
-
-# --- Words --------------------------------------------------------------------------------------
-
-
-def _permission(held: Terms) -> str:
-    if held.commercial == "no":
-        return "Only for non-commercial purposes"
-    if held.unknown:
-        return f"The terms of {_names(held.unknown)} are not known, so ask before any business use"
-    if held.against:
-        return (
-            f"Training data of other terms took part: {_names(held.against)}, so ask before any business use"
-        )
-    if held.commercial == "conditions":
-        return "Commercial use depends on conditions of these licences"
-    return "Commercial use is allowed"
-
-
-def _duties(held: Terms) -> str:
-    """The rest of the sentence: what to do, credits last since they may be long."""
-    # Who is to be named stands in the credits, where there are any.
-    duties = held.obligations - {"attribution"} if held.credits else held.obligations
-    said = [_WORDS[duty] for duty in _WORDS if duty in duties]
-    said += [f"credit {_names(held.credits)}"] if held.credits else []
-    return f"; {', '.join(said)}." if said else "."
-
-
-_WORDS = {
-    "share-alike": "share under the same licence",
-    "no-derivatives": "do not share altered versions",
-    "use-restrictions": "keep to the licence's list of forbidden uses",
-    "registration": "ask or register first",
-    "research-only": "research only",
-    "no-training": "do not train other models on it",
-    "display-name": "show the name that the licence asks for",
-    "notice": "keep its notices",
-    "attribution": "name the authors",
-}
-
-
-def _names(names: Iterable[str]) -> str:
-    listed = sorted(set(names))
-    more = len(listed) - NAMED_AT_MOST
-    if more > 1:
-        return f"{', '.join(listed[:NAMED_AT_MOST])} and {more} more"
-    return " and ".join([", ".join(listed[:-1]), listed[-1]] if len(listed) > 1 else listed)
-
-
-_ID_OF_SOURCE = re.compile(r" \(([^()]+)\)(?:, credit: |$)")
-
-
-def _source(use: Use) -> str:
-    credit = f", credit: {use.attribution}" if use.attribution else ""
-    return f"{use.role}: {use.name} ({use.licence_id}){credit}"
 
 
 # --- Small parts --------------------------------------------------------------------------------
@@ -238,15 +191,11 @@ def _use(given: Sequence[str]) -> Use:
     id = licence_of(use.licence_id).id
     name = one_line(use.name) or "an unnamed source"
     # The name of a given file is a stranger's text: quoted, it cannot pass for a sentence of ours.
-    name = f"“{name.translate(_NO_QUOTES)}”" if use.role == "input" else name
+    name = f"“{name.strip('“”').translate(_NO_QUOTES)}”" if use.role == "input" else name
     return Use(use.role, name, id, one_line(use.attribution))
 
 
 _NO_QUOTES = {ord(mark): "'" for mark in '“”"'}
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= SHOWN_CHARS else text[: SHOWN_CHARS - 1].rstrip() + "…"
 
 
 def _reaching(licence: Licence, role: str) -> tuple[str, ...]:

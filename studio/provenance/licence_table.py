@@ -5,13 +5,14 @@ from __future__ import annotations
 import tomllib
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from studio.settings import ROOT
 
 Family = Literal["software", "content", "data", "model"]
 Permission = Literal["yes", "conditions", "unknown", "no"]
 
+ROLES = ("base model", "model", "adapter", "voice", "training data", "input")
 UNKNOWN = "LicenseRef-unknown"
 LADDER: tuple[Permission, ...] = ("yes", "conditions", "unknown", "no")
 
@@ -26,6 +27,32 @@ class Licence:
     commercial: Permission
     obligations: tuple[str, ...]
     family: Family = "content"
+
+
+class Use(NamedTuple):
+    """One thing that took part in making an output, in one of `ROLES`."""
+
+    role: str
+    name: str
+    licence_id: str
+    attribution: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What holds for an output: each set only grows, and `commercial` only climbs, as uses are added.
+
+    `unknown` names what is used under unknown terms; `against` training data known to restrict commercial
+    use, `untold` training data of unknown terms.
+    """
+
+    commercial: Permission
+    obligations: frozenset[str]
+    licences: frozenset[str]
+    unknown: frozenset[str]
+    against: frozenset[str]
+    untold: frozenset[str]
+    credits: frozenset[str]
 
 
 @cache

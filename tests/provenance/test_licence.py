@@ -1,5 +1,6 @@
 """The licence calculus: the table, the rules of combining, the words, the NOTICE."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -79,7 +80,7 @@ def test_combining_is_commutative_and_idempotent(some, random):
 def test_adding_a_source_never_loosens(some, another):
     before, after = terms(some), terms([*some, another])
     assert LADDER.index(after.commercial) >= LADDER.index(before.commercial)
-    for part in ("obligations", "licences", "unknown", "against", "credits"):
+    for part in ("obligations", "licences", "unknown", "against", "untold", "credits"):
         assert getattr(after, part) >= getattr(before, part)
     if combine([*some, another]).commercial == "yes":
         assert combine(some).commercial == "yes"
@@ -87,7 +88,12 @@ def test_adding_a_source_never_loosens(some, another):
 
 @given(st.lists(uses, min_size=1, max_size=5))
 def test_an_unknown_licence_takes_the_words_commercial_use_away(some):
-    note = combine([*some, ("voice", "someone", "Made-Up-1.0", "")])
+    for role in set(ROLES) - {"training data"}:
+        check_words([*some, (role, "someone", "Made-Up-1.0", "")])
+
+
+def check_words(some):
+    note = combine(some)
     assert note.commercial in ("unknown", "no")
     assert "commercial use" not in note.note.lower()
 
@@ -95,7 +101,7 @@ def test_an_unknown_licence_takes_the_words_commercial_use_away(some):
 @given(st.lists(uses, min_size=1, max_size=30))
 def test_the_note_is_short_plain_and_on_one_line(some):
     note = combine(some)
-    assert note.note.isprintable() and len(note.note) < 1500
+    assert note.note.isprintable() and len(note.note) < 2000
     assert len(note.sources) <= len(some)
 
 
@@ -118,6 +124,8 @@ def test_an_output_used_as_an_input_keeps_its_terms(first, second):
         ([("model", "A", "LicenseRef-Llama-3.2", "")], "unknown", "Commercial use depends on conditions"),
         ([("model", "A", "MIT", ""), ("training data", "D", "CC-BY-NC-4.0", "")], "unknown", "D (CC-BY-NC-4.0)"),
         ([("model", "A", "MIT", ""), ("training data", "D", "CC-BY-SA-4.0", "")], "yes", "Commercial use is allowed."),
+        ([("model", "A", "MIT", ""), ("training data", "D", "LicenseRef-various", "")], "yes", "terms of some training data are not known."),
+        ([("model", "A", "Odd", ""), ("training data", "D", "CC-BY-NC-4.0", "")], "unknown", "The terms of A are not known"),
         ([("model", "A", "MIT", ""), ("input", "p.jpg", "CC-BY-SA-4.0", "Jo")], "yes", "share under the same licence"),
         ([("model", "A", "GPL-3.0-only", "")], "yes", "Made with A (GPL-3.0-only). Commercial use is allowed."),
         ([("input", "p", "GPL-3.0-only", "")], "yes", "share under the same licence"),
@@ -155,13 +163,32 @@ def test_note_for_walks_the_lineage_and_survives_a_ring():
         "voice": model("voice", "CC0-1.0"),
     }
     note = note_for(
-        entries["tuned"], entries.get, [("cat.png", "CC-BY-SA-4.0", "Cat Person")], [("voice", "voice")]
+        entries["tuned"],
+        entries.get,
+        [("cat.png", combine([("input", "cat.png", "CC-BY-SA-4.0", "Cat Person")]))],
+        [("voice", "voice")],
     )
     assert note.commercial == "yes"
     assert note.id == "Apache-2.0 AND CC-BY-4.0 AND CC-BY-SA-4.0 AND CC0-1.0"
     assert "training data: Web crawl (ODC-By-1.0)" in note.sources
     assert "base model: Root (Apache-2.0), credit: Root Lab" in note.sources
     assert "Cat Person" in note.note and "Root Lab" in note.note
+
+
+@given(st.lists(uses, min_size=1, max_size=5))
+def test_an_input_carries_its_whole_note_along(some):
+    given_note = combine(some)
+    note = note_for(model("mine", "MIT"), {}.get, [("asset", given_note)])
+    order = ("yes", "unknown", "no")
+    assert order.index(note.commercial) >= order.index(given_note.commercial)
+    assert set(given_note.sources) <= set(note.sources) or "“asset”" in note.note
+
+
+def test_an_output_of_a_permissive_model_is_not_itself_under_the_software_licence():
+    note = note_for(
+        model("mine", "MIT"), {}.get, [("asset", combine([("model", "Other", "Apache-2.0", "")]))]
+    )
+    assert note.note == "Made with Mine (MIT) and Other (Apache-2.0). Commercial use is allowed."
 
 
 def test_a_base_that_the_catalog_does_not_know_is_unknown():
@@ -171,6 +198,29 @@ def test_a_base_that_the_catalog_does_not_know_is_unknown():
     for lookup in ({}.get, strict):
         note = note_for(model("mine", "MIT", base=("lost",)), lookup)
         assert note.commercial == "unknown" and "lost" in note.note
+
+
+def test_the_shipped_catalog_uses_known_licences_and_agrees_with_the_table():
+    """A data licence may be unknown, which the note then says; a model's licence may not."""
+    from studio.catalog import Catalog
+    from studio.settings import Settings
+
+    for entry in Catalog.read(Settings.read({})):
+        licence = licence_of(entry.licence)
+        assert licence.id in licences(), entry.name
+        order = ("yes", "unknown", "no")
+        outward = "unknown" if licence.commercial == "conditions" else licence.commercial
+        assert order.index(entry.commercial) >= order.index(outward), entry.name
+        note = note_for(entry, Catalog.read(Settings.read({})).get)
+        assert order.index(note.commercial) >= order.index(entry.commercial), entry.name
+
+
+@pytest.mark.parametrize(
+    ("judged", "words"), [("unknown", "are not known"), ("no", "Only for non-commercial purposes")]
+)
+def test_the_catalog_may_be_stricter_than_a_licence(judged, words):
+    note = note_for(replace(model("voice", "MIT"), commercial=judged), {}.get)
+    assert note.commercial == judged and words in note.note and "commercial use" not in note.note.lower()
 
 
 def test_notice_names_every_note_source_and_licence_once():
