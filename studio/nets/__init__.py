@@ -1,0 +1,4 @@
+"""Network definitions that both the forge (trains them) and the engines (run them) need.
+
+Every module here imports torch, so import one only inside a load method; this package itself is empty.
+"""
