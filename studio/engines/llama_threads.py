@@ -29,7 +29,8 @@ class ThreadChoice:
         self._trial: list[float] = []
         self._home = self.now
         self._gap = FIRST_GAP
-        self._up = False
+        self._choices = sorted({max(self.most >> shift, 1) for shift in range(self.most.bit_length())})
+        self._next = 0
 
     def took(self, rows: int, seconds: float, apply: Callable[[int], None]) -> None:
         """One step over `rows` tokens took `seconds`; may call `apply` with another number of threads.
@@ -45,7 +46,9 @@ class ThreadChoice:
         if self.now == self._home:
             self._before.append(seconds)
             stumbled = len(self._before) > TRIAL_STEPS and seconds > 4 * min(self._before)
-            if len(self._before) >= self._gap or stumbled:
+            if stumbled:  # another program came
+                self._gap = FIRST_GAP
+            if stumbled or len(self._before) >= self._gap:
                 self._use(self._other(), apply)
             return
         self._trial.append(seconds)
@@ -60,12 +63,11 @@ class ThreadChoice:
         self._use(self._home, apply)
 
     def _other(self) -> int:
-        """Half as many or twice as many threads, in turn where both are possible."""
-        fewer, more = max(self._home // 2, 1), min(self._home * 2, self.most)
-        self._up = not self._up
-        if fewer == self._home or more == self._home:
-            return more if fewer == self._home else fewer
-        return more if self._up else fewer
+        """The next of the most, half as many, a quarter … and 1 that is not in use."""
+        self._next = (self._next + 1) % len(self._choices)
+        if self._choices[self._next] == self._home:
+            self._next = (self._next + 1) % len(self._choices)
+        return self._choices[self._next]
 
     def _use(self, threads: int, apply: Callable[[int], None]) -> None:
         if threads != self.now:
