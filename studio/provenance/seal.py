@@ -29,7 +29,7 @@ from studio.provenance.manifest import EDITED, GENERATED, Facts, build, digest, 
 from studio.provenance.policy import Policy, read_policy
 from studio.provenance.reading import read
 from studio.settings import Settings
-from studio.types import Brief, Credential, Draft, LicenceNote
+from studio.types import Brief, Credential, Draft, Kind, LicenceNote
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +80,7 @@ class Sealer:
         into the file, so give it only if the person wants that. Raises BadInput for a format that does not
         fit or a key that cannot be used, StorageFull, and SealFailed for everything else.
         """
+        self._check_policy(draft.kind)
         inputs = [_input(path) for path in parents]
         data, media = encode(draft, brief.format)
         facts = Facts(
@@ -117,6 +118,18 @@ class Sealer:
             path.unlink(missing_ok=True)
             raise
         return Sealed(path, media.type, credential)
+
+    def _check_policy(self, kind: Kind) -> None:
+        """Refuse a policy that asks for labels a person sees or hears: they are not written yet, and a
+        file without them must not leave under that policy."""
+        policy = self._policy
+        heard = policy.audible_sound != "none"
+        wanted: dict[Kind, bool] = {"text": policy.visible_text, "speech": heard, "music": heard}
+        if wanted.get(kind, policy.visible_picture):
+            raise BadInput(
+                f"The policy {policy.name!r} asks for labels that people see or hear, which this studio cannot"
+                ' write yet; set policy to "eu" or "minimal".'
+            )
 
     def _label(
         self,
