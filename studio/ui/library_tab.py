@@ -40,7 +40,7 @@ class LibraryTab:
         self.count = gr.HTML()
         self.grid = gr.HTML(js_on_load=OPEN_CARD, elem_id="library-grid")
         self.more = gr.Button("Show more", visible=False)
-        with gr.Group(visible=False, elem_id="library-open") as self.panel:
+        with gr.Column(visible=False, elem_id="library-open") as self.panel:
             self.text = gr.Textbox(label="Copy", lines=6, max_lines=24, buttons=["copy"], interactive=False)
             self.image = gr.Image(
                 label="Picture", type="filepath", format="png", interactive=False, buttons=["fullscreen"]
@@ -52,9 +52,9 @@ class LibraryTab:
                 self.download = gr.DownloadButton(
                     "Download sealed file", variant="primary", elem_id="library-download"
                 )
-                self.star = gr.Button("☆ Favourite")
-                self.replay = gr.Button("Replay", elem_id="library-replay")
-                self.delete = gr.Button("Delete", variant="stop", elem_id="library-delete")
+                self.star = gr.Button("☆ Favourite", size="md")
+                self.replay = gr.Button("Replay", size="md", elem_id="library-replay")
+                self.delete = gr.Button("Delete", variant="stop", size="md", elem_id="library-delete")
                 self.sure = gr.Button(
                     "Really delete file and record", variant="stop", visible=False, elem_id="library-sure"
                 )

@@ -78,11 +78,12 @@ def _score_row(score: Score) -> str:
         place = f"higher than {score.percentile:.0f} % of {score.reference}. "
     span = f"95 % interval {score.interval[0]:.3g} to {score.interval[1]:.3g}. " if score.interval else ""
     by = "" if score.model == "none" else f"By {score.model} {score.version}. "
-    better = BETTER[score.better]
+    better = BETTER[score.better].capitalize()
     fine = f"{place}{span}{by}{better}{'. ' if better else ''}For {score.domain}."
+    detail = f'<div dir="auto">{escape(score.detail)}</div>' if score.detail else ""
     return (
         f'<tr><th scope="row">{_words(score.name)}</th><td class="number">{_number(score.value)}{unit}</td>'
-        f'<td class="fine">{escape(fine[:1].upper() + fine[1:])}</td></tr>'
+        f'<td class="fine">{detail}{escape(fine[:1].upper() + fine[1:])}</td></tr>'
     )
 
 
@@ -128,7 +129,7 @@ def record(asset: Asset) -> str:
 
 def report(found: Report) -> str:
     rows = "".join(
-        f'<tr><th scope="row">{layer.layer.capitalize()}</th><td class="number">{escape(layer.state)}</td>'
+        f'<tr><th scope="row">{layer.layer.capitalize()}</th><td class="number">{escape(layer.state.replace("_", " "))}</td>'
         f"<td>{escape(layer.detail)}{_evidence(layer.p_value)}</td></tr>"
         for layer in found.layers
     )

@@ -58,7 +58,7 @@ class Room:
 
 def send(source: Desk, target: Room, tabs: gr.Tabs, tab: str, label: str) -> gr.Button:
     """A button that carries a text result into another tab's prompt and goes there."""
-    button = gr.Button(label, size="sm")
+    button = gr.Button(label, size="md", min_width=90)
 
     def carry(text: str | None) -> tuple[Any, Any]:
         return (text or "").strip(), gr.Tabs(selected=tab)
