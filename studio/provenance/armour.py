@@ -139,7 +139,10 @@ def _write_selectors(store: bytes) -> bytes:
 
 
 def _find_selectors(text: str) -> Frame | None:
-    found = c2pa_text.find_wrapper_info(text)  # offsets in UTF-8; ValueError if there are several
+    try:
+        found = c2pa_text.find_wrapper_info(text)  # offsets in UTF-8
+    except ValueError:
+        raise ValueError("it holds more than one credential") from None
     if found is None and WRAPPER_START in text:
         raise ValueError("its credential is cut short")
     if found is None:

@@ -90,8 +90,7 @@ def read(data: bytes, media_type: str, anchors: str) -> Reading:
     except c2pa.C2paError as error:
         if isinstance(error, c2pa.C2paError.ManifestNotFound):
             return Reading("absent")
-        framed = media_type not in armour.TEXT_TYPES and frames.find(data, media_type) is not None
-        return Reading("damaged" if framed else "absent", short(error), failures=("unreadable",))
+        return Reading("damaged" if frame else "absent", short(error), failures=("unreadable",))
     rest = frames.unbound(data, media_type)
     claimed = found.manifest.get("assertion_store", {}).get(UNBOUND)
     if claimed is not None and claimed != {"sha256": hashlib.sha256(rest).hexdigest()}:
@@ -111,8 +110,11 @@ def _read_text(data: bytes, anchors: str) -> Reading:
         return Reading("absent")
     if frame.store.count(b"jumb") > jumbf.MAX_BOXES:
         return Reading("damaged", "the credential is larger than any honest one")
-    with c2pa.Reader(STORE_TYPE, io.BytesIO(data), frame.store, context(anchors)) as reader:
-        found = _report(reader.detailed_json())
+    try:
+        with c2pa.Reader(STORE_TYPE, io.BytesIO(data), frame.store, context(anchors)) as reader:
+            found = _report(reader.detailed_json())
+    except c2pa.C2paError as error:
+        return Reading("damaged", short(error), failures=("unreadable",))
     # The library cannot see where a store stands in text, so the hard binding is checked here instead.
     found.failure.discard("assertion.dataHash.mismatch")
     if not _bound(found.manifest, data, frame):
