@@ -67,7 +67,9 @@ def read_ogg(data: bytes, found: Findings) -> None:
     """The comment header is the second packet of the first stream (RFC 3533, RFC 7845)."""
     packets: list[bytes] = [b""]
     at = 0
-    while len(packets) < 3 and len(packets[-1]) < MAX_METADATA_BYTES:
+    for _ in range(MAX_PIECES):
+        if len(packets) > 2 or len(packets[-1]) > MAX_METADATA_BYTES:
+            break
         if data[at : at + 4] != b"OggS" or at + 27 > len(data):
             raise broken("Ogg", "a page is missing")
         lacing = data[at + 27 : at + 27 + data[at + 26]]
@@ -78,7 +80,7 @@ def read_ogg(data: bytes, found: Findings) -> None:
             if size < 255:
                 packets.append(b"")
     for head in (b"OpusTags", b"\x03vorbis"):
-        if packets[1].startswith(head):
+        if len(packets) > 1 and packets[1].startswith(head):
             read_comments(packets[1][len(head) :], found)
 
 

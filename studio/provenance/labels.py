@@ -54,11 +54,11 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """How one media type is read and written; `wrapped` is the form of its AIGC label."""
+    """How one media type is read and written (None: only read); `wrapped` is the form of its AIGC label."""
 
     title: str
     read: Callable[[bytes, Findings], None]
-    write: Callable[[bytes, Statement], bytes]
+    write: Callable[[bytes, Statement], bytes] | None
     wrapped: bool = True
 
 
@@ -69,6 +69,7 @@ _CONTAINERS = {
     "audio/wav": Container("WAV", label_riff.read_wav, label_riff.write_wav),
     "audio/mpeg": Container("MP3", label_id3.read, label_id3.write),
     "audio/flac": Container("FLAC", label_flac.read, label_flac.write),
+    "audio/ogg": Container("Ogg", label_flac.read_ogg, None),
     "video/mp4": Container("MP4", label_mp4.read, label_mp4.write),
     "text/plain": Container("plain text", label_text.read_plain, label_text.write_plain),
     "text/markdown": Container("Markdown", label_text.read_markdown, label_text.write_markdown),
@@ -76,16 +77,17 @@ _CONTAINERS = {
 }
 _ALIASES = {
     "image/jpg": "image/jpeg", "audio/x-wav": "audio/wav", "audio/wave": "audio/wav", "audio/vnd.wave": "audio/wav",
-    "audio/mp3": "audio/mpeg", "audio/x-flac": "audio/flac", "audio/mp4": "video/mp4", "audio/x-m4a": "video/mp4",
+    "audio/mp3": "audio/mpeg", "audio/x-flac": "audio/flac", "application/ogg": "audio/ogg", "audio/opus": "audio/ogg", "audio/mp4": "video/mp4", "audio/x-m4a": "video/mp4",
     "video/quicktime": "video/mp4", "text/x-markdown": "text/markdown",
 }  # fmt: skip
 MEDIA_TYPES = tuple(_CONTAINERS)
+_WRITTEN = tuple(kind for kind, container in _CONTAINERS.items() if container.write)
 
 
 def carries(media_type: str) -> bool:
     """Whether a file of this type can hold a label that nobody sees; plain text cannot."""
     kind = _ALIASES.get(media_type, media_type)
-    return kind in _CONTAINERS and kind != "text/plain"
+    return kind in _WRITTEN and kind != "text/plain"
 
 
 def write_labels(
@@ -99,11 +101,9 @@ def write_labels(
     data that is not an intact file of `media_type`, or a type that the studio does not label.
     """
     kind = _ALIASES.get(media_type, media_type)
-    if kind not in _CONTAINERS:
-        raise BadInput(
-            f"Files of type {media_type!r} cannot be labelled; use one of: {', '.join(_CONTAINERS)}."
-        )
-    container = _CONTAINERS[kind]
+    container = _CONTAINERS.get(kind)
+    if container is None or container.write is None:
+        raise BadInput(f"Files of type {media_type!r} cannot be labelled; use one of: {', '.join(_WRITTEN)}.")
     here = read_labels(data, kind)
     try:
         return container.write(data, _statement(facts, policy, here, earlier, container.wrapped))
@@ -145,7 +145,12 @@ def sniff(data: bytes) -> str | None:
         return "audio/flac" if data[10 + size : 14 + size] == b"fLaC" else "audio/mpeg"
     if data[4:8] == b"ftyp":
         return "video/mp4"
-    starts = {label_png.SIGNATURE: "image/png", b"\xff\xd8\xff": "image/jpeg", b"fLaC": "audio/flac"}
+    starts = {
+        label_png.SIGNATURE: "image/png",
+        b"\xff\xd8\xff": "image/jpeg",
+        b"fLaC": "audio/flac",
+        b"OggS": "audio/ogg",
+    }
     return next((kind for start, kind in starts.items() if data.startswith(start)), None)
 
 

@@ -150,7 +150,7 @@ def test_text_keeps_its_words():
 def test_plain_text_has_no_place_for_a_hidden_label_and_says_so():
     assert write_labels(b"A cat.\n", "text/plain", FACTS, policy("eu")) == b"A cat.\n"
     assert not carries("text/plain")
-    assert all(carries(kind) for kind in MEDIA_TYPES if kind != "text/plain")
+    assert all(carries(kind) for kind in MEDIA_TYPES if kind not in ("text/plain", "audio/ogg"))
 
 
 # --- Readers written apart from the writer ------------------------------------------------------
@@ -388,6 +388,35 @@ def test_forms_seen_in_the_wild_are_read(kind, data):
     found = read_labels(data, kind)
     assert found.problems == ()
     assert found.aigc.content_producer in ("p", "doubao") and found.aigc.produce_id in ("q", "x-1")
+
+
+def test_comments_of_ogg_vorbis_are_read():
+    out = io.BytesIO()
+    with soundfile.SoundFile(out, "w", 22050, 1, format="OGG") as file:
+        file.title = "A cat"
+        file.write(np.zeros(2000, np.float32))
+    assert read_labels(out.getvalue(), "audio/ogg").get(names.TITLE) == "A cat"
+
+
+def test_labels_in_ogg_are_read_though_not_written():
+    import av
+
+    out = io.BytesIO()
+    with av.open(out, "w", format="ogg") as container:
+        container.metadata["AIGC"] = WRAPPED
+        stream = container.add_stream("libopus", rate=48000)
+        stream.metadata["AIGC"] = WRAPPED
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 960 * 4), np.float32), "fltp", "mono")
+        frame.rate = 48000
+        for packet in [*stream.encode(frame), *stream.encode()]:
+            container.mux(packet)
+    found = read_labels(out.getvalue(), "audio/ogg")
+    assert found.problems == () and found.aigc.content_producer == "p"
+    assert not carries("audio/ogg")
+    with pytest.raises(BadInput, match="audio/flac"):
+        write_labels(out.getvalue(), "audio/ogg", FACTS, policy("eu"))
+    for cut in range(0, 400, 7):
+        read_labels(out.getvalue()[:cut], "audio/ogg")
 
 
 def test_labels_that_contradict_each_other_are_a_problem():

@@ -152,6 +152,8 @@ BOMBS = {
     "zip bomb in iTXt": ("image/png", png(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(b"<" * 50_000_000, 9))),
     "deep JSON": ("image/png", png(b"tEXt", b"AIGC\0" + b'{"AIGC":' * 2000)),
     "many chunks": ("image/png", picture("PNG")[:33] + (b"\0\0\0\0tEXt" + zlib.crc32(b"tEXt").to_bytes(4, "big")) * 100_000),
+    "endless packet": ("audio/ogg", (b"OggS" + bytes(22) + b"\xff" + b"\xff" * 255 + bytes(255 * 255)) * 100),
+    "empty pages": ("audio/ogg", (b"OggS" + bytes(23)) * 200_000),
     "fill bytes": ("image/jpeg", b"\xff" * 5_000_000),
     "fill bytes after a start": ("image/jpeg", b"\xff\xd8" + b"\xff" * 5_000_000),
     "nested boxes": ("video/mp4", b"\0\0\0\x10ftypisom\0\0\0\0" + box(b"moov", box(b"udta", box(b"meta", b"\0" * 4_000_000)))),
