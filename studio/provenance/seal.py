@@ -13,7 +13,8 @@ import hashlib
 import os
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -111,11 +112,11 @@ class Sealer:
         try:
             _write(path, signed)
             self._read_back(path, media, credential, expected)
-        except OSError as error:
-            path.unlink(missing_ok=True)
-            raise _storage(error, path) from error
-        except BaseException:
-            path.unlink(missing_ok=True)
+        except BaseException as error:
+            with suppress(OSError):
+                path.unlink()
+            if isinstance(error, OSError):
+                raise _storage(error, path) from error
             raise
         return Sealed(path, media.type, credential)
 
@@ -143,7 +144,10 @@ class Sealer:
     ) -> bytes:
         if not labels.carries(media.type):
             return data
-        earlier = labels.read_labels(inputs[0], sniff(inputs[0]) or "") if inputs else None
+        earlier = None
+        if inputs:
+            # What the input says of its own source is not what the output is: the credential decides.
+            earlier = replace(labels.read_labels(inputs[0], sniff(inputs[0]) or ""), digital_source_type=None)
         said = labels.LabelFacts(
             produce_id=facts.produce_id,
             producer=self.settings.producer,
