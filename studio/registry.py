@@ -10,6 +10,7 @@ A part is one module in the registry's package, or one entry point in the group 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from importlib import import_module, metadata
 from pkgutil import iter_modules
@@ -32,6 +33,7 @@ class Registry(Generic[Part]):
         self.noun, self.package = noun, package
         self._parts: dict[str, Part] = {}
         self._discovered = False
+        self._discovering = threading.RLock()
 
     def register(self, part: Part) -> Part:
         """Decorator. Raises ValueError if the name is taken by another part."""
@@ -58,8 +60,10 @@ class Registry(Generic[Part]):
     def _discover(self) -> None:
         if self._discovered:
             return
-        self._discovered = True
-        for module in iter_modules(import_module(self.package).__path__):
-            import_module(f"{self.package}.{module.name}")
-        for point in metadata.entry_points(group=f"signet.{self.noun}s"):
-            point.load()
+        with self._discovering:  # another thread must not look before all are here
+            for module in iter_modules(import_module(self.package).__path__):
+                import_module(f"{self.package}.{module.name}")
+            if not self._discovered:
+                for point in metadata.entry_points(group=f"signet.{self.noun}s"):
+                    point.load()
+            self._discovered = True

@@ -228,7 +228,7 @@ class Studio:
 
     def export(self, ids: Sequence[str], to: Path) -> list[Path]:
         """Copies of sealed files, byte for byte, under readable names."""
-        return self.library.export(ids, to)
+        return self.library.export(list(ids), to)
 
     def public_copy(self, asset: Asset) -> Path:
         """A sealed copy in the exports folder, the only one the page may serve from.

@@ -91,6 +91,8 @@ def _work(pipe: Connection, settings: Settings, device: str, open_line: OpenLine
                 order, thing = pipe.recv()
             except (EOFError, OSError):
                 os._exit(0)  # the studio is gone: nobody is left to hear about half-made things
+            if order == "stop":
+                os._exit(0)
             if order == "run":
                 flags[thing.id] = threading.Event()
                 threads.submit(run, replace(thing, flag=flags[thing.id]))
@@ -204,18 +206,20 @@ class Worker:
                 self._send("cancel", job_id)
 
     def stop(self) -> None:
+        """End the process; its reader thread sees the pipe close and ends too."""
         with self._lock:
-            process, pipe, self._process, self._pipe = self._process, self._pipe, None, None
+            process = self._process
+            if process is not None:
+                self._send("stop", None)
         if process is not None:
-            if pipe is not None:
-                pipe.close()
             process.join(2)
             if process.is_alive():
                 process.kill()
                 process.join(5)
 
     def _send(self, order: str, thing: object) -> None:
-        assert self._pipe is not None
+        if self._pipe is None:
+            return  # died just now; its reader gives the jobs back
         try:
             self._pipe.send((order, thing))
         except (BrokenPipeError, OSError):
@@ -231,12 +235,12 @@ class Worker:
                 with self._lock:
                     self.jobs.pop(event.job_id, None)
             self._on_event(event)
+        pipe.close()
         with self._lock:
-            if self._pipe is not pipe and self._pipe is not None:
+            if self._pipe is not pipe:
                 return
             self._pipe = None
             if self._process is not None:
-                self._process.kill()
                 self._process.join(5)
                 self._process = None
             lost, self.jobs = list(self.jobs.values()), {}
@@ -269,11 +273,14 @@ class Runner:
             threading.Thread(target=target, name=target.__name__, daemon=True).start()
 
     def close(self) -> None:
-        """Stop the workers. Jobs that were running stay on record and run again at the next start."""
+        """Stop the workers. Jobs that were running go back into the queue for the next start."""
         self._closed.set()
         self._wake.set()
+        with self._state:
+            unfinished = list(self._lane_of)
         for worker in self._workers:
             worker.stop()
+        self._queue.release(unfinished)
 
     def warm(self) -> None:
         """Start the worker processes now, so that the first job does not wait for them."""

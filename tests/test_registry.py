@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
 import pytest
 
 from studio.engines.base import engines
@@ -32,3 +35,21 @@ def test_a_name_is_taken_once() -> None:
 
 def test_built_in_engines_are_found_by_themselves() -> None:
     assert {"echo", "text_llama", "text_transformers", "speech_kokoro", "image_diffusers"} <= set(engines)
+
+
+def test_threads_that_ask_first_all_see_every_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "slow_parts"
+    package.mkdir()
+    (package / "__init__.py").write_text(
+        "from studio.registry import Registry\nparts = Registry('part', 'slow_parts')\n"
+    )
+    for name in ("a", "b"):
+        (package / f"{name}.py").write_text(
+            f"import time\nfrom slow_parts import parts\ntime.sleep(0.05)\n"
+            f"@parts.register\nclass Part{name}:\n    name = {name!r}\n"
+        )
+    monkeypatch.syspath_prepend(tmp_path)
+    from slow_parts import parts  # type: ignore[import-not-found]
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(lambda _: list(parts), range(8))) == [["a", "b"]] * 8

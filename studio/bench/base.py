@@ -67,7 +67,7 @@ def benches(names: Sequence[str] = ()) -> dict[str, Bench]:
         import_module(f"studio.bench.{module.name}")
     if not names:
         return dict(sorted(_benches.items()))
-    chosen = {}
+    chosen: dict[str, Bench] = {}
     for name in names:
         fitting = {key: one for key, one in _benches.items() if key == name or key.startswith(f"{name}.")}
         if not fitting:

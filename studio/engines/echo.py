@@ -11,7 +11,7 @@ import time
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -31,10 +31,10 @@ class EchoOptions:
 class Echo:
     """Says the brief back; subclasses make it text, a picture or a tone."""
 
-    name = "echo"
-    kind: Kind = "text"
-    Options = EchoOptions
-    concurrency = 8
+    name: ClassVar[str] = "echo"
+    kind: ClassVar[Kind] = "text"
+    Options: ClassVar[type] = EchoOptions
+    concurrency: ClassVar[int] = 8
 
     def __init__(self, model: Model, device: Device, settings: Settings) -> None:
         self._model = model
@@ -80,8 +80,8 @@ class Echo:
 class EchoImage(Echo):
     """A 256×256 gradient whose hue is drawn from prompt and seed."""
 
-    name = "echo_image"
-    kind: Kind = "image"
+    name: ClassVar[str] = "echo_image"
+    kind: ClassVar[Kind] = "image"
 
     def payload(self, prompt: str, seed: int) -> Any:
         hue = (zlib.crc32(prompt.encode()) / 2**32 + seed * 0.13) % 1.0
@@ -101,8 +101,8 @@ class EchoImage(Echo):
 class EchoSpeech(Echo):
     """A tone: one second and one step of a scale for every twenty characters, five seconds at most."""
 
-    name = "echo_speech"
-    kind: Kind = "speech"
+    name: ClassVar[str] = "echo_speech"
+    kind: ClassVar[Kind] = "speech"
 
     def payload(self, prompt: str, seed: int) -> Any:
         seconds = min(1 + len(prompt) // 20, 5)

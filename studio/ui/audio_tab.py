@@ -32,7 +32,7 @@ def audio_tab(studio: Studio, visitor: Visitor, secret: str) -> Room:
                 format_ = gr.Radio(["wav", "mp3", "flac"], value="wav", label="File format")
                 seed = gr.Textbox(label="Seed", info=SEED_HINT, max_length=12, visible=False)
             choice, models = model_choice(studio, "speech")
-            options = forms(models)
+            options = forms(models, "speech-options")
             follow_model(choice, models, options)
             gr.Examples([[one] for one in EXAMPLES], [script], label="Examples", api_visibility="private")
         with gr.Column(scale=6, min_width=320):

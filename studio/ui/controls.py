@@ -53,15 +53,16 @@ def model_choice(studio: Studio, kind: Kind) -> tuple[gr.Radio, list[Model]]:
         label="Model",
         info="More can be added: python -m studio models list",
         visible=len(shown) > 1,
+        elem_id=f"{kind}-model",
     )
     return choice, shown
 
 
-def forms(models: list[Model]) -> list[Form]:
+def forms(models: list[Model], elem_id: str) -> list[Form]:
     """One form an engine; the first model's is visible."""
     names = list(dict.fromkeys(model.engine for model in models if model.engine))
-    made = [_form(name, visible=place == 0) for place, name in enumerate(names)]
-    return made
+    with gr.Column(elem_id=elem_id):
+        return [_form(name, visible=place == 0) for place, name in enumerate(names)]
 
 
 def follow_model(choice: gr.Radio, models: list[Model], made: list[Form]) -> None:

@@ -29,11 +29,19 @@ def image_tab(studio: Studio, visitor: Visitor, secret: str) -> Room:
             )
             paint = gr.Button("Paint", variant="primary", elem_id="image-create")
             with gr.Row():
-                count = gr.Slider(1, 8, value=1, step=1, label="Candidates", info="The best comes first.")
+                count = gr.Slider(
+                    1,
+                    8,
+                    value=1,
+                    step=1,
+                    label="Candidates",
+                    info="The best comes first.",
+                    elem_id="image-count",
+                )
                 seed = gr.Textbox(label="Seed", info=SEED_HINT, max_length=12)
             format_ = gr.Radio(["png", "jpeg", "webp"], value="png", label="File format")
             choice, models = model_choice(studio, "image")
-            options = forms(models)
+            options = forms(models, "image-options")
             follow_model(choice, models, options)
             with gr.Accordion("Start from a picture", open=False):
                 given = gr.File(

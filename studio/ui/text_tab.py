@@ -32,10 +32,18 @@ def text_tab(studio: Studio, visitor: Visitor, secret: str) -> Room:
             prompt.render()
             write = gr.Button("Write", variant="primary", elem_id="text-create")
             with gr.Row():
-                count = gr.Slider(1, 8, value=1, step=1, label="Candidates", info="The best comes first.")
+                count = gr.Slider(
+                    1,
+                    8,
+                    value=1,
+                    step=1,
+                    label="Candidates",
+                    info="The best comes first.",
+                    elem_id="text-count",
+                )
                 seed = gr.Textbox(label="Seed", info=SEED_HINT, max_length=12)
             choice, models = model_choice(studio, "text")
-            options = forms(models)
+            options = forms(models, "text-options")
             follow_model(choice, models, options)
             gr.Examples([[one] for one in EXAMPLES], [prompt], label="Examples", api_visibility="private")
         with gr.Column(scale=6, min_width=320):
