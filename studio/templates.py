@@ -19,6 +19,8 @@ from studio.errors import BadInput
 from studio.types import KINDS, Kind
 
 SLOT = re.compile(r"\{([a-z][a-z0-9_]*)\}")
+NUMBER = re.compile(r"\d+")
+LIST_MARK = re.compile(r"^\s*\d+[.)]\s", re.MULTILINE)
 MAX_SLOT_CHARS = 4_000
 TEXTS = ("title", "kind", "field", "summary", "prompt")
 SLOT_KEYS = {"name": str, "label": str, "hint": str, "required": bool, "example": str}
@@ -41,7 +43,9 @@ class Template:
 
     `field` is the trade it is for ("retail", "health", …); `options` are the engine's, taken where the
     person gives none. A result should contain every phrase of `required` and none of `forbidden`
-    (both may name slots). `disclaimer` is appended verbatim to every output.
+    (both may name slots), and with `only_given_numbers` no number that the prompt does not hold: dates,
+    prices and telephone numbers are what a small model invents. `disclaimer` is appended verbatim to
+    every output.
     """
 
     name: str
@@ -55,6 +59,7 @@ class Template:
     required: tuple[str, ...] = ()
     forbidden: tuple[str, ...] = ()
     disclaimer: str = ""
+    only_given_numbers: bool = False
 
     @property
     def example(self) -> dict[str, str]:
@@ -100,6 +105,11 @@ def rules_broken(template: Template, values: Mapping[str, str], text: str) -> tu
     for phrase in forbidden:
         if phrase and re.search(rf"(?<!\w){re.escape(phrase.casefold())}(?!\w)", folded):
             broken.append(f"“{phrase}” must not be said.")
+    if template.only_given_numbers:
+        known = set(NUMBER.findall(" ".join((template.prompt, template.disclaimer, *given.values()))))
+        for number in dict.fromkeys(NUMBER.findall(LIST_MARK.sub("", text))):
+            if number not in known:
+                broken.append(f"The number {number} is not from the brief.")
     if template.disclaimer and template.disclaimer not in text:
         broken.append("The disclaimer is missing.")
     return tuple(broken)
@@ -125,7 +135,7 @@ def _replace(text: str, given: Mapping[str, str]) -> str:
 
 
 def _read(name: str, raw: dict[str, Any]) -> Template:
-    known = {*TEXTS, "slots", "options", "required", "forbidden", "disclaimer"}
+    known = {*TEXTS, "slots", "options", "required", "forbidden", "disclaimer", "only_given_numbers"}
     if unknown := sorted(set(raw) - known):
         _wrong(name, unknown[0], f"is unknown; valid: {', '.join(sorted(known))}")
     for key in TEXTS:
@@ -145,12 +155,15 @@ def _read(name: str, raw: dict[str, Any]) -> Template:
         _wrong(name, "options", "must be a table")
     if not isinstance(raw.get("disclaimer", ""), str):
         _wrong(name, "disclaimer", "must be text")
+    if not isinstance(raw.get("only_given_numbers", False), bool):
+        _wrong(name, "only_given_numbers", "must be true or false")
     texts: dict[str, Any] = {key: raw[key].strip() for key in TEXTS}
     return Template(
         name=name,
         slots=slots,
         options=raw.get("options", {}),
         disclaimer=raw.get("disclaimer", "").strip(),
+        only_given_numbers=raw.get("only_given_numbers", False),
         required=phrases["required"],
         forbidden=phrases["forbidden"],
         **texts,
