@@ -1,17 +1,13 @@
 """Named local reference sets: where an output stands among others made by the studio's default models.
 
-A set is `assets/reference/NAME.json` with the values of every score over its N outputs, and a line in
-`index.toml` with its SHA-256, which is checked when the set is read. The command
-
-    python -m studio.quality.reference NAME --from records.jsonl
-
-builds one: each record is {"prompt": …, "text": …} or {"prompt": …, "path": FILE}. The texts of
-`signet-copy-en` are shipped beside it, so it can be built again from the repository alone.
+A set is `assets/reference/NAME.json` with the values of every score over its outputs, and an entry in
+`index.toml` with its SHA-256, which is checked when the set is read. `python -m studio.reference NAME`
+makes the outputs and builds the set; the texts of `signet-copy-en` are shipped beside it, so that set
+can be built again from the repository alone.
 """
 
 from __future__ import annotations
 
-import argparse
 import bisect
 import hashlib
 import json
@@ -22,7 +18,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, get_args
+from typing import Any
 
 from studio.catalog import Catalog
 from studio.errors import BadInput
@@ -90,7 +86,7 @@ def _read(path: Path, index: Path, stamps: tuple[int, int]) -> ReferenceSet:
         if hashlib.sha256(data).hexdigest() != expected:
             raise Withheld(
                 f"the reference set {path.stem} was altered (its SHA-256 is not the one in index.toml); "
-                f"restore it, or build it again with `python -m studio.quality.reference {path.stem}`"
+                f"restore it, or build it again with `python -m studio.reference {path.stem}`"
             )
         return ReferenceSet(**json.loads(data))
     except (OSError, KeyError, TypeError, ValueError) as error:
@@ -101,7 +97,10 @@ def _read(path: Path, index: Path, stamps: tuple[int, int]) -> ReferenceSet:
 
 
 def build(name: str, records: Iterable[dict[str, Any]], what: str, settings: Settings) -> ReferenceSet:
-    """Scores every record with every metric of the set's kind. Raises BadInput for an unknown name."""
+    """Scores every record, {"prompt", "text" or "path"}, with every metric of the set's kind.
+
+    Raises BadInput for an unknown name or too few records.
+    """
     from studio.quality.base import metrics
     from studio.quality.card import score_one, with_models
     from studio.quality.language import language
@@ -152,9 +151,7 @@ def save(reference: ReferenceSet, folder: Path) -> Path:
         "n": reference.n,
         "sha256": hashlib.sha256(data).hexdigest(),
     }
-    lines = [
-        "# The local reference sets that percentiles are taken from; written by studio.quality.reference."
-    ]
+    lines = ["# The local reference sets that percentiles are taken from; written by studio.reference."]
     for key, entry in sorted(entries.items()):
         lines += ["", f"[{key}]", *(f"{field} = {json.dumps(value)}" for field, value in entry.items())]
     for target, content in ((path, data), (index, "\n".join(lines).encode() + b"\n")):
@@ -162,24 +159,3 @@ def save(reference: ReferenceSet, folder: Path) -> Path:
         part.write_bytes(content)
         os.replace(part, target)
     return path
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m studio.quality.reference", description=__doc__)
-    parser.add_argument("name", choices=[SETS[kind] for kind in get_args(Kind) if kind in SETS])
-    parser.add_argument("--from", dest="records", type=Path, help="JSON lines; default: the records shipped")
-    parser.add_argument("--what", help="one sentence on what the outputs are and who made them")
-    given = parser.parse_args()
-    settings = Settings.read()
-    folder = settings.assets / "reference"
-    records = given.records or folder / f"{given.name}.jsonl"
-    index = folder / "index.toml"
-    known = tomllib.loads(index.read_text("utf-8")) if index.exists() else {}
-    what = given.what or known.get(given.name, {}).get("what") or parser.error("a new set needs --what")
-    lines = [json.loads(line) for line in records.read_text("utf-8").splitlines() if line]
-    reference = build(given.name, lines, what, settings)
-    print(f"{save(reference, folder)}: {reference.n} outputs, {len(reference.values)} scores")
-
-
-if __name__ == "__main__":
-    main()
