@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from studio.errors import ModelBroken
+from studio.errors import BadInput, ModelBroken
 
 
 class Tokenizer(Protocol):
@@ -41,6 +41,17 @@ def prompt_tokens(tokenizer: Tokenizer, prompt: str, system: str = "") -> list[i
         start = not tokens and special and not _begins(piece, tokenizer)
         tokens += tokenizer.tokenize(piece, special=special, start=start)
     return tokens
+
+
+def check_room(prompt: int, answer: int, room: int) -> None:
+    """Raises BadInput with the numbers if a prompt and its longest answer do not fit the context."""
+    if prompt == 0:
+        raise BadInput("The brief is empty; write what the text should say.")
+    if prompt + answer > room:
+        raise BadInput(
+            f"The brief takes {prompt:,} tokens and the answer up to {answer:,}, but the model holds {room:,} "
+            f"together; shorten the brief or lower the longest answer by {prompt + answer - room:,} tokens."
+        )
 
 
 def _begins(text: str, tokenizer: Tokenizer) -> bool:

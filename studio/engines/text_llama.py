@@ -19,13 +19,13 @@ from typing import ClassVar
 
 from studio.catalog import Model
 from studio.engines.base import Device, engines
-from studio.engines.chat import prompt_tokens
+from studio.engines.chat import check_room, prompt_tokens
 from studio.engines.llama_batch import Batcher
 from studio.engines.llama_model import LlamaModel
 from studio.engines.llama_slots import SHAPES, Context, Writing
 from studio.engines.llama_threads import ThreadChoice
 from studio.engines.sampling import Sampler, TextOptions, TextStream, read_stops
-from studio.errors import BadInput, ModelMissing
+from studio.errors import ModelMissing
 from studio.options import options_dict, read_options
 from studio.settings import Settings
 from studio.types import Draft, Job, Kind, Progress
@@ -149,15 +149,6 @@ def gguf_path(model: Model) -> Path:
             f"{model.title} is not here yet (no .gguf file); get it with: python -m studio models pull {model.name}"
         )
     return found[0]
-
-
-def check_room(prompt: int, answer: int, room: int) -> None:
-    """Raises BadInput with the numbers if a prompt and its longest answer do not fit the context."""
-    if prompt + answer > room:
-        raise BadInput(
-            f"The brief takes {prompt:,} tokens and the answer up to {answer:,}, but the model holds {room:,} "
-            f"together; shorten the brief or lower the longest answer by {prompt + answer - room:,} tokens."
-        )
 
 
 def _progress(job: Job, writings: list[Writing], candidate: int) -> Progress:
