@@ -1,0 +1,105 @@
+"""One call of a diffusers pipeline as a stream: its steps as they are done, then its pictures.
+
+The call blocks, so it runs in a thread beside. It stops at its next step when the job is cancelled or
+when nobody reads the stream any more.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from studio.engines.image_inputs import takes
+from studio.engines.image_preview import Preview
+from studio.errors import BadInput, Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """`done` of `total` steps; `preview` is a JPEG, or None where none was due."""
+
+    done: int
+    total: int
+    preview: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """uint8 (pictures, height, width, 3), in the order of the seeds."""
+
+    pixels: Any
+
+
+class _Stop(Exception):
+    """Leaves a pipeline at its next step."""
+
+
+def run(
+    pipeline: Any,
+    given: dict[str, Any],
+    seeds: Sequence[int],
+    cancelled: Callable[[], bool],
+    preview: Preview | None,
+) -> Iterator[Step | Pictures]:
+    """Steps, then Pictures; only steps if it was cancelled.
+
+    Raises BadInput for options the pipeline does not take, Refused if its safety checker said no.
+    """
+    told: queue.Queue[Step | Pictures | BaseException] = queue.Queue()
+    left = threading.Event()
+
+    def on_step(pipe: Any, step: int, _: Any, state: dict[str, Any]) -> dict[str, Any]:
+        if left.is_set() or cancelled():
+            raise _Stop
+        total = max(int(getattr(pipe, "num_timesteps", 0) or 0), step + 1)
+        shown = preview(pipe, state["latents"]) if preview and step + 1 < total else None
+        told.put(Step(step + 1, total, shown))
+        return {}
+
+    def work() -> None:
+        try:
+            told.put(Pictures(_call(pipeline, given, seeds, on_step)))
+        except BaseException as error:  # handed to the thread that waits for it
+            told.put(error)
+
+    worker = threading.Thread(target=work, name="diffusers", daemon=True)
+    worker.start()
+    try:
+        while True:
+            got = told.get()
+            if isinstance(got, _Stop):
+                return
+            if isinstance(got, BaseException):
+                raise got
+            yield got
+            if isinstance(got, Pictures):
+                return
+    finally:
+        left.set()
+        worker.join()
+
+
+def _call(pipeline: Any, given: dict[str, Any], seeds: Sequence[int], on_step: Any) -> Any:
+    """A generator on the processor gives the same noise for every device."""
+    import numpy as np
+    import torch
+
+    extra = {
+        "callback_on_step_end": on_step,
+        "num_images_per_prompt": len(seeds),
+        "generator": [torch.Generator("cpu").manual_seed(seed % 2**63) for seed in seeds],
+    }
+    extra = {name: value for name, value in extra.items() if name in takes(pipeline)}
+    try:
+        with torch.inference_mode():
+            result = pipeline(**given, **extra, output_type="np")
+    except ValueError as error:
+        raise BadInput(
+            f"This model cannot work with these options: {str(error).splitlines()[0][:200]}"
+        ) from error
+    if any(getattr(result, "nsfw_content_detected", None) or ()):
+        raise Refused("The model's own safety checker held the picture back; change the prompt.")
+    return (np.asarray(result.images) * 255).round().clip(0, 255).astype(np.uint8)

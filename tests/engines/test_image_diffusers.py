@@ -1,0 +1,367 @@
+"""The image engine on a real Stable Diffusion pipeline of random weights."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from tiny_diffusion import save_tiny_lora, save_tiny_pipeline
+
+from studio.catalog import Model
+from studio.engines import image_pipeline
+from studio.engines.devices import cpu
+from studio.engines.image_diffusers import Diffusers
+from studio.engines.image_embeddings import Embeddings
+from studio.errors import BadInput, ModelBroken, ModelMissing, NotFound, OutOfMemory
+from studio.settings import Settings
+from studio.types import Brief, Draft, Job, Progress
+
+# diffusers and numpy 2 are not yet of one mind.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:.*:FutureWarning"),
+]
+
+
+def model_at(folder: Path) -> Model:
+    return Model(
+        name="tiny", kind="image", engine="image_diffusers", title="Tiny", summary="", licence="MIT", licence_url="",
+        commercial="yes", revision="1", memory_mb=10, folder=folder,
+    )  # fmt: skip
+
+
+def job(
+    count: int = 1,
+    inputs: tuple[str, ...] = (),
+    seed: int = 5,
+    flag: threading.Event | None = None,
+    **options: Any,
+) -> Job:
+    brief = Brief("image", "a red cat", options={"steps": 3} | options, seed=seed, count=count, inputs=inputs)
+    return Job("j1", brief, "me", "running", datetime.now(UTC), flag=flag)
+
+
+@pytest.fixture(scope="module")
+def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("checkpoints")
+    save_tiny_pipeline(root / "tiny")
+    save_tiny_lora(root / "tiny", root / "fits" / "tiny-lora.safetensors")
+    save_tiny_pipeline(root / "other", cross_attention=24)
+    save_tiny_lora(root / "other", root / "misfits" / "other-lora.safetensors")
+    return root
+
+
+@pytest.fixture(scope="module")
+def engine(checkpoints: Path) -> Iterator[Diffusers]:
+    settings = Settings(home=checkpoints / "home", checkpoints=checkpoints, device="cpu")
+    made = Diffusers(model_at(checkpoints / "tiny"), cpu(), settings)
+    made.load()
+    yield made
+    made.close()
+
+
+def drafts(engine: Diffusers, one: Job) -> list[Draft]:
+    return [step for step in engine.generate(one) if isinstance(step, Draft)]
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> str:
+    path = tmp_path / "in.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 56, 3), np.uint8)).save(path)
+    return str(path)
+
+
+# --- Text to picture ----------------------------------------------------------------------------
+
+
+def test_candidates_with_progress_and_previews(engine: Diffusers) -> None:
+    steps = list(engine.generate(job(count=2)))
+    told = [step for step in steps if isinstance(step, Progress)]
+    made = [step for step in steps if isinstance(step, Draft)]
+    assert [draft.seed for draft in made] == [5, 6]
+    assert all(draft.payload.shape == (32, 32, 3) and draft.payload.dtype == np.uint8 for draft in made)
+    assert not np.array_equal(made[0].payload, made[1].payload)
+    assert made[0].settings["steps"] == 3 and made[0].device == "cpu" and made[0].dtype == "float32"
+    fractions = [step.fraction for step in told if step.fraction is not None]
+    assert fractions == sorted(fractions) and fractions[0] > 0 and fractions[-1] <= 1
+    previews = [step.preview for step in told if step.preview]
+    assert previews
+    for preview in previews:
+        assert isinstance(preview, bytes)
+        shown = Image.open(io.BytesIO(preview))
+        assert shown.format == "JPEG" and max(shown.size) <= 256
+
+
+def test_a_seed_gives_the_same_picture_alone_and_in_a_batch(
+    engine: Diffusers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planned = engine._planned
+    monkeypatch.setattr(
+        engine, "_planned", lambda pixels, count: replace(planned(pixels, count), batch=count)
+    )
+    batch = drafts(engine, job(count=3))
+    for place, seed in enumerate((5, 6, 7)):
+        alone = drafts(engine, job(seed=seed))[0]
+        assert np.abs(batch[place].payload.astype(int) - alone.payload.astype(int)).max() <= 1
+
+
+def test_without_previews_none_is_made(engine: Diffusers) -> None:
+    assert not any(
+        step.preview for step in engine.generate(job(previews=False)) if isinstance(step, Progress)
+    )
+
+
+def test_size_guidance_and_negative_prompt_are_used(engine: Diffusers) -> None:
+    plain = drafts(engine, job(width=48, height=64))[0]
+    assert plain.payload.shape == (64, 48, 3)
+    negative = drafts(engine, job(width=48, height=64, negative_prompt="blue dog"))[0]
+    guided = drafts(engine, job(width=48, height=64, guidance_scale=1.0))[0]
+    assert not np.array_equal(plain.payload, negative.payload)
+    assert not np.array_equal(plain.payload, guided.payload)
+
+
+def test_it_stops_at_the_next_step(engine: Diffusers) -> None:
+    flag = threading.Event()
+    seen = []
+    for step in engine.generate(job(steps=100, flag=flag)):
+        seen.append(step)
+        flag.set()
+    assert all(isinstance(step, Progress) for step in seen)
+    assert len(seen) < 20
+    assert drafts(engine, job())  # and the engine works on
+
+
+def test_a_reader_that_leaves_stops_it(engine: Diffusers) -> None:
+    stream = engine.generate(job(steps=100))
+    next(stream)
+    stream.close()  # type: ignore[attr-defined]
+    assert not any(thread.name == "diffusers" for thread in threading.enumerate())
+
+
+def test_the_text_encoder_runs_once_for_a_prompt(engine: Diffusers) -> None:
+    drafts(engine, job(guidance_scale=5.0))
+    kept = engine._pipelines["text"].encode_prompt
+    assert isinstance(kept, Embeddings)
+    hits = kept.hits
+    again = drafts(engine, job(guidance_scale=5.0))
+    assert kept.hits == hits + 1
+    kept.clear()
+    assert np.array_equal(drafts(engine, job(guidance_scale=5.0))[0].payload, again[0].payload)
+
+
+# --- From pictures ------------------------------------------------------------------------------
+
+
+def test_capabilities(engine: Diffusers) -> None:
+    assert engine.capabilities == {"text2image", "image2image", "inpaint", "negative_prompt", "lora", "steps"}
+
+
+def test_from_a_picture(engine: Diffusers, picture: str) -> None:
+    little = drafts(engine, job(inputs=(picture,), steps=10, strength=0.1))[0]
+    much = drafts(engine, job(inputs=(picture,), steps=10, strength=1.0))[0]
+    assert little.payload.shape == much.payload.shape == (40, 56, 3)
+    assert not np.array_equal(little.payload, much.payload)
+
+
+def test_a_masked_part(engine: Diffusers, picture: str, tmp_path: Path) -> None:
+    mask = np.zeros((40, 56), np.uint8)
+    mask[:, 28:] = 255
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    made = drafts(engine, job(inputs=(picture, str(tmp_path / "mask.png")), strength=1.0))[0]
+    assert made.payload.shape == (40, 56, 3)
+
+
+def test_the_components_are_shared(engine: Diffusers, picture: str) -> None:
+    drafts(engine, job(inputs=(picture,)))
+    assert engine._pipelines["image"].unet is engine._pipelines["text"].unet
+
+
+def test_inputs_that_cannot_be(engine: Diffusers, picture: str, tmp_path: Path) -> None:
+    (tmp_path / "no.png").write_bytes(b"not a picture")
+    with pytest.raises(BadInput, match="cannot be read"):
+        drafts(engine, job(inputs=(str(tmp_path / "no.png"),)))
+    with pytest.raises(BadInput, match="not more"):
+        drafts(engine, job(inputs=(picture,) * 3))
+
+
+# --- Options ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["euler", "euler_ancestral", "dpm++_2m", "unipc", "ddim", "heun"])
+def test_schedulers(engine: Diffusers, name: str) -> None:
+    assert drafts(engine, job(scheduler=name))[0].payload.shape == (32, 32, 3)
+
+
+def test_a_scheduler_of_another_kind_lists_those_that_work(
+    engine: Diffusers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(image_pipeline.SCHEDULERS, "lcm", "FlowMatchEulerDiscreteScheduler")
+    with pytest.raises(BadInput, match=r"choose one of: own, euler"):
+        drafts(engine, job(scheduler="lcm"))
+
+
+def test_a_lora_changes_the_picture_and_leaves_no_trace(engine: Diffusers) -> None:
+    before = drafts(engine, job())[0].payload
+    changed = drafts(engine, job(lora="fits"))[0].payload
+    halved = drafts(engine, job(lora="fits", lora_scale=0.5))[0].payload
+    assert not np.array_equal(before, changed)
+    assert not np.array_equal(halved, changed)
+    assert np.array_equal(before, drafts(engine, job())[0].payload)
+
+
+def test_a_lora_of_another_architecture(engine: Diffusers) -> None:
+    before = drafts(engine, job())[0].payload
+    with pytest.raises(BadInput, match="another architecture than Tiny"):
+        drafts(engine, job(lora="misfits"))
+    assert np.array_equal(before, drafts(engine, job())[0].payload)
+
+
+def test_a_lora_that_is_not_there(engine: Diffusers) -> None:
+    with pytest.raises(NotFound, match="fits, misfits"):
+        drafts(engine, job(lora="nothing"))
+    for name in ("../fits", "a/b", ".hidden"):
+        with pytest.raises(BadInput, match="named by its folder"):
+            drafts(engine, job(lora=name))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"width": 8}, {"steps": 0}, {"guidance_scale": 99}, {"strength": 0}, {"scheduler": "x"}, {"foo": 1}],
+)
+def test_options_out_of_range(engine: Diffusers, options: dict[str, Any]) -> None:
+    with pytest.raises(BadInput):
+        drafts(engine, job(**options))
+
+
+def test_a_size_the_pipeline_cannot_make(engine: Diffusers) -> None:
+    with pytest.raises(BadInput, match="divisible"):
+        drafts(engine, job(width=33, height=32))
+
+
+# --- Memory -------------------------------------------------------------------------------------
+
+
+def test_out_of_memory_halves_the_batch(engine: Diffusers, monkeypatch: pytest.MonkeyPatch) -> None:
+    from studio.engines import image_diffusers, image_run
+
+    sizes = []
+    call = image_run._call
+
+    def small_device(pipeline: Any, given: Any, seeds: Any, on_step: Any) -> Any:
+        sizes.append(len(seeds))
+        if len(seeds) > 1:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 20 MiB")
+        return call(pipeline, given, seeds, on_step)
+
+    planned = engine._planned
+    monkeypatch.setattr(
+        engine, "_planned", lambda pixels, count: replace(planned(pixels, count), batch=count)
+    )
+    monkeypatch.setattr(image_run, "_call", small_device)
+    made = drafts(engine, job(count=4))
+    assert [draft.seed for draft in made] == [5, 6, 7, 8]
+    assert sizes == [4, 2, 1, 1, 1, 1]
+    assert image_diffusers.OutOfMemory is OutOfMemory
+
+
+def test_out_of_memory_for_one_picture_says_what_to_lower(
+    engine: Diffusers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> Any:
+        raise RuntimeError("MPS backend out of memory")
+
+    monkeypatch.setattr("studio.engines.image_run._call", full)
+    with pytest.raises(OutOfMemory, match="lower width and height"):
+        drafts(engine, job(count=2))
+
+
+def test_another_error_is_not_taken_for_it(engine: Diffusers, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> Any:
+        raise RuntimeError("shapes cannot be multiplied")
+
+    monkeypatch.setattr("studio.engines.image_run._call", broken)
+    with pytest.raises(RuntimeError, match="shapes"):
+        drafts(engine, job())
+
+
+def test_a_model_larger_than_the_memory(checkpoints: Path) -> None:
+    settings = Settings(home=checkpoints / "home", checkpoints=checkpoints, device="cpu")
+    small = Diffusers(model_at(checkpoints / "tiny"), replace(cpu(), free_mb=50), settings)
+    with pytest.raises(OutOfMemory, match="50 MB are free"):
+        small.load()
+
+
+# --- Folders from outside -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def copied(checkpoints: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(checkpoints / "tiny", tmp_path / "copy"))
+
+
+def load(folder: Path) -> None:
+    settings = Settings(home=folder.parent, checkpoints=folder.parent, device="cpu")
+    Diffusers(model_at(folder), cpu(), settings).load()
+
+
+def test_a_missing_folder_names_the_command(tmp_path: Path) -> None:
+    with pytest.raises(ModelMissing, match="models pull tiny"):
+        load(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize("name", ["unet/diffusion_pytorch_model.bin", "unet/x.pt", "x.ckpt", "vae/x.pkl"])
+def test_a_pickle_is_refused(copied: Path, name: str) -> None:
+    (copied / name).write_bytes(b"\x80\x04.")
+    with pytest.raises(ModelBroken, match="a pickle"):
+        load(copied)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"_class_name": ["pipeline", "Evil"]}, "pipeline code of its own"),
+        ({"unet": ["os", "system"]}, "not one the studio trusts"),
+        ({"unet": ["my_remote_code", "UNet"]}, "not one the studio trusts"),
+        ({"_class_name": "NoSuchPipeline"}, "cannot be loaded"),
+        ({"unet": ["diffusers", "NoSuchModel"]}, "cannot be loaded"),
+    ],
+)
+def test_an_index_that_wants_other_code(copied: Path, change: dict[str, Any], words: str) -> None:
+    index = copied / "model_index.json"
+    index.write_text(json.dumps(json.loads(index.read_text()) | change))
+    with pytest.raises(ModelBroken, match=words):
+        load(copied)
+
+
+def test_a_truncated_weight_file(copied: Path) -> None:
+    path = next((copied / "unet").glob("*.safetensors"))
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(ModelBroken, match="safe to load|whole safetensors"):
+        load(copied)
+
+
+def test_weights_that_are_missing_or_of_another_shape(copied: Path, checkpoints: Path) -> None:
+    ours = next((copied / "unet").glob("*.safetensors"))
+    shutil.copy(next((checkpoints / "other" / "unet").glob("*.safetensors")), ours)
+    with pytest.raises(ModelBroken):
+        load(copied)
+    ours.unlink()
+    with pytest.raises(ModelBroken):
+        load(copied)
+
+
+def test_importing_the_engine_does_not_import_torch() -> None:
+    code = "import sys, studio.engines.image_diffusers as m; assert not {'torch', 'diffusers', 'PIL'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
