@@ -22,7 +22,7 @@ import random
 import subprocess
 import sys
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -209,10 +209,10 @@ def concepts(folder: Path) -> dict[str, Concept]:
 
 
 def artwork(
-    folder: Path, known: dict[str, Concept], size: int
+    folder: Path, known: dict[str, Concept], size: int, sources: Sequence[Source] = SOURCES
 ) -> Iterator[tuple[Source, Concept, NDArray[np.uint8]]]:
     """Every picture of every source as uint8 RGBA (size, size, 4), in a fixed order."""
-    for source in SOURCES:
+    for source in sources:
         root = _unpacked(folder, source) / "package"
         if source.style == "3d":
             for _slug, concept in sorted(known.items()):
