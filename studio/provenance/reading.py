@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 STORE_TYPE = "application/c2pa"
 # Our own digest of bytes that the C2PA hash of a container leaves out.
 UNBOUND = "org.signet.unbound"
-State = Literal["absent", "trusted", "unknown_signer", "expired", "altered", "damaged"]
+State = Literal["absent", "trusted", "unknown_signer", "expired", "invalid", "altered", "damaged"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Reading:
     """What a file's credential says and whether it holds.
 
     `state`: absent; trusted (unchanged, signer known); unknown_signer (unchanged); expired (unchanged, but
-    the certificate has run out); altered (the signature holds, the content is not what was signed);
+    the certificate has run out); invalid (unchanged, but it breaks a rule of C2PA); altered (the signature holds, the content is not what was signed);
     damaged (the credential itself does not hold). `reason` says it in a few words.
     """
 
@@ -47,7 +47,7 @@ class Reading:
 
     @property
     def whole(self) -> bool:
-        return self.state in ("trusted", "unknown_signer", "expired")
+        return self.state in ("trusted", "unknown_signer", "expired", "invalid")
 
 
 @lru_cache(maxsize=8)
@@ -117,7 +117,9 @@ def _read_text(data: bytes, anchors: str) -> Reading:
         return Reading("damaged", short(error), failures=("unreadable",))
     # The library cannot see where a store stands in text, so the hard binding is checked here instead.
     found.failure.discard("assertion.dataHash.mismatch")
-    if not _bound(found.manifest, data, frame):
+    if _bound(found.manifest, data, frame):
+        found.success.add("assertion.dataHash.match")
+    else:
         found.failure.add("assertion.dataHash.mismatch")
     return _judge(found, frame)
 
@@ -167,20 +169,25 @@ def _judge(found: _Found, frame: frames.Frame | None) -> Reading:
 
 UNTRUSTED = {"signingCredential.untrusted"}
 EXPIRED = {"signingCredential.expired", "claimSignature.outsideValidity", "timeStamp.outsideValidity"}
+MATCHES = {"assertion.dataHash.match", "assertion.bmffHash.match", "assertion.boxesHash.match"}
 
 
 def _state(found: _Found, frame: frames.Frame | None, generator: str) -> tuple[State, str]:
     if "claimSignature.validated" not in found.success or "claimSignature.mismatch" in found.failure:
         return "damaged", "the signature does not fit what it signs"
-    if found.failure - UNTRUSTED - EXPIRED:
-        return "altered", "the content is not what was signed"
+    rest = found.failure - UNTRUSTED - EXPIRED
     # A store of another tool may rightly look different where nothing is signed.
-    known = "signingCredential.trusted" in found.success or generator == "Signet"
-    if known and frame is not None and (not frame.exact or jumbf.loose(frame.store)):
+    trusted, ours = "signingCredential.trusted" in found.success, generator == "Signet"
+    if not MATCHES & found.success or any(code.endswith((".mismatch", ".missing", UNBOUND)) for code in rest):
+        return "altered", "the content is not what was signed"
+    loose = frame is not None and (not frame.exact or jumbf.loose(frame.store))
+    if (ours and rest) or ((ours or trusted) and loose):
         return "altered", "bytes around the signature were changed"
+    if rest:
+        return "invalid", "the credential breaks a rule of C2PA"
     if found.failure & EXPIRED:
         return "expired", "the signer's certificate has run out"
-    if found.failure or "signingCredential.trusted" not in found.success:
+    if not trusted:
         return "unknown_signer", "the signer is not one this studio knows"
     return "trusted", ""
 

@@ -77,6 +77,7 @@ def _exact(reading: Reading) -> str:
         "absent": "it carries no credential",
         "unknown_signer": "its credential holds, but this studio no longer knows the signer",
         "expired": "its credential holds, but the signer's certificate has run out",
+        "invalid": "its credential holds, but breaks a rule of C2PA",
     }
     own = signed.get(reading.state, "its credential does not hold")
     return f"This is, byte for byte, what the library of this studio holds; {own}."
@@ -87,6 +88,11 @@ def _whole(reading: Reading) -> str:
         return (
             f"This is unchanged since {_signer(reading)} signed it, but the signer's certificate has run out and"
             f" no time-stamp shows that it was valid then; {claim(reading)}."
+        )
+    if reading.state == "invalid":
+        return (
+            f"This is unchanged since {_signer(reading)} signed it, but its credential breaks a rule of C2PA, so what"
+            f" it says counts for little; {claim(reading)}."
         )
     return (
         "This is unchanged since it was signed, but by someone this studio does not know, who goes by the name"

@@ -138,6 +138,7 @@ def _credential_layer(reading: Reading, asset: Asset | None) -> Layer:
         "trusted": "The signature holds and this studio knows the signer",
         "unknown_signer": "The signature holds; this studio does not know the signer",
         "expired": "The signature holds; the signer's certificate has run out",
+        "invalid": "The signature holds; the credential breaks a rule of C2PA",
         "altered": "The signature holds, but not for this content",
         "damaged": "The credential does not hold",
     }[reading.state]
@@ -168,7 +169,7 @@ def _watermark_layer(media_type: str | None) -> Layer:
             f"This studio has no watermark for {what}, so none was looked for.",
         )
     return Layer(
-        "watermark", False, "not_checked", f"The watermark of {what} is not looked for in files yet."
+        "watermark", False, "not_checked", f"The watermark of {what} was not looked for in this file."
     )
 
 
