@@ -28,7 +28,7 @@ class Signatory:
     def __init__(self, keys: Keys, anchors: str) -> None:
         import c2pa
 
-        self.keys = keys
+        self.keys, self.anchors = keys, anchors
         self._context = context(anchors)
         algorithm = c2pa.C2paSigningAlg[keys.algorithm]
         self._signer = c2pa.Signer.from_callback(keys.sign, algorithm, keys.chain, keys.timestamp_url or None)

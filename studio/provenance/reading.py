@@ -10,6 +10,7 @@ import base64
 import hashlib
 import io
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -50,9 +51,14 @@ class Reading:
         return self.state in ("trusted", "unknown_signer", "expired", "invalid")
 
 
-@lru_cache(maxsize=8)
 def context(anchors: str) -> c2pa.Context:
-    """Settings of the C2PA library for one set of trusted certificates; safe to share."""
+    """Settings of the C2PA library for one set of trusted certificates; safe to share between threads."""
+    return _context(anchors, os.getpid())
+
+
+@lru_cache(maxsize=8)
+def _context(anchors: str, process: int) -> c2pa.Context:
+    """One for each process: the library refuses to use after a fork what was made before it."""
     import c2pa
 
     settings: dict[str, Any] = {

@@ -51,15 +51,15 @@ class Sealer:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self._signatories: dict[int, Signatory] = {}
 
-    @cached_property
-    def _anchors(self) -> str:
-        return anchors(self.settings)
-
-    @cached_property
+    @property
     def _signatory(self) -> Signatory:
-        keys = load_keys(self.settings)  # before the anchors, which it may make
-        return Signatory(keys, self._anchors)
+        process = os.getpid()  # see `reading.context`: a forked process needs its own
+        if process not in self._signatories:
+            keys = load_keys(self.settings)  # before the anchors, which it may make
+            self._signatories[process] = Signatory(keys, anchors(self.settings))
+        return self._signatories[process]
 
     @cached_property
     def _policy(self) -> Policy:
@@ -170,7 +170,7 @@ class Sealer:
     def _read_back(self, path: Path, media: Media, credential: Credential, expected: Expected) -> None:
         """Read the file as a stranger would and compare with what it should say. Raises SealFailed."""
         data = path.read_bytes()
-        reading = read(data, media.type, self._anchors)
+        reading = read(data, media.type, self._signatory.anchors)
         if reading.state != "trusted" or reading.manifest_digest != credential.manifest_digest:
             _refuse("The credential does not hold when read back", (reading.reason or reading.state,))
         _refuse("The credential is wrong when read back", lint(reading.assertions, expected, signed=True))

@@ -7,7 +7,8 @@ import io
 import os
 import stat
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -253,6 +254,20 @@ def test_one_sealer_serves_many_threads(sealer):
     with ThreadPoolExecutor(4) as pool:
         sealed = [one for part in pool.map(work, [names[at::4] for at in range(4)]) for one in part]
     assert len({one.credential.produce_id for one in sealed}) == len(names)
+
+
+def test_sealer_works_on_after_a_fork(sealer):
+    signer = seal(sealer, "md").credential.signer
+    _SHARED.append(sealer)
+    with ProcessPoolExecutor(1, get_context("fork")) as pool:
+        assert pool.submit(_seal_shared).result() == signer
+
+
+_SHARED = []
+
+
+def _seal_shared():
+    return seal(_SHARED[-1], "md").credential.signer
 
 
 def test_importing_loads_nothing_heavy():
