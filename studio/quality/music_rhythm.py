@@ -22,8 +22,8 @@ STRETCH_SECONDS = 5.0
 STEP_SECONDS = 2.5
 NEAR = 0.25  # octaves: a local tempo is sought around that of the whole
 SLOW, FAST = 50.0, 220.0
-LEAST_PULSE = 0.08
-LEAST_FLUX = 0.01
+LEAST_PULSE = 0.16
+LEAST_FLUX = 0.1
 
 
 def tempo(flux: NDArray[np.float32], about: float = 120.0, octaves: float = 1.0) -> tuple[float, float]:

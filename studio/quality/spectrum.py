@@ -15,6 +15,7 @@ WINDOW = 4096
 HOP = 1024
 ONSET_WINDOW = 1024
 ONSET_HOP = 256
+SMOOTH = 7
 LOW_HZ, HIGH_HZ = 65.0, 2100.0
 MAX_SECONDS = 600.0
 
@@ -69,9 +70,14 @@ def chroma(mono: Floats) -> Floats:
 
 
 def onsets(mono: Floats) -> Floats:
-    """float32 (frames,): how much the log spectrum rises, per ONSET_HOP samples (spectral flux)."""
+    """float32 (frames,): how much the log spectrum rises, per ONSET_HOP samples (spectral flux).
+
+    Its square root, so that a few loud attacks do not outweigh all others.
+    """
     import numpy as np
 
     spectra = np.log1p(100 * magnitudes(mono, ONSET_WINDOW, ONSET_HOP))
-    flux: Floats = np.maximum(0, np.diff(spectra, axis=0, prepend=spectra[:1])).mean(axis=1)
-    return flux
+    flux = np.maximum(0, np.diff(spectra, axis=0, prepend=spectra[:1])).mean(axis=1)
+    # Rounded, so that a beat that falls between two frames counts as much as one that hits a frame.
+    rounded = np.hanning(SMOOTH + 2)[1:-1]
+    return np.sqrt(np.convolve(flux, rounded / rounded.sum(), mode="same")).astype(np.float32)
