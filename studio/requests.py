@@ -6,7 +6,7 @@ Both ends use it: the page to refuse at once what cannot work, the worker to do 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 from studio.catalog import Catalog, Model
 from studio.engines.base import Engine, engines
@@ -32,9 +32,9 @@ def resolve(brief: Brief, catalog: Catalog, templates: Mapping[str, Template]) -
     if brief.kind not in KINDS:
         raise NotFound(f"There is no kind {brief.kind!r}; choose one of: {', '.join(KINDS)}.")
     template = _template(brief, templates)
-    if template is not None:
-        brief = _filled(brief, template)
     engine, model = _model(brief, catalog)
+    if template is not None:
+        brief = _filled(brief, template, {one.name for one in fields(engine.Options)})
     read_options(engine.Options, brief.options)
     media_for(brief.kind, brief.format)
     return Request(brief, engine, model, template)
@@ -50,15 +50,19 @@ def _template(brief: Brief, templates: Mapping[str, Template]) -> Template | Non
     return templates[brief.template]
 
 
-def _filled(brief: Brief, template: Template) -> Brief:
-    """Options named like slots fill them; the prompt itself fills the first slot left open."""
+def _filled(brief: Brief, template: Template, known: set[str]) -> Brief:
+    """Options named like slots fill them; the prompt itself fills the first slot left open.
+
+    Of the template's own options those count that the engine knows: `known`.
+    """
     slots = [slot.name for slot in template.slots]
     values = {name: str(value) for name, value in brief.options.items() if name in slots}
     rest = {name: value for name, value in brief.options.items() if name not in slots}
     first = next((name for name in slots if name not in values), None)
     if brief.prompt.strip() and first is not None:
         values[first] = brief.prompt
-    return replace(brief, prompt=fill(template, values), options={**template.options, **rest})
+    usual = {name: value for name, value in template.options.items() if name in known}
+    return replace(brief, prompt=fill(template, values), options=usual | rest)
 
 
 def _model(brief: Brief, catalog: Catalog) -> tuple[type[Engine], Model]:

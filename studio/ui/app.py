@@ -19,6 +19,7 @@ from studio.ui.guard import LOCAL_NAMES, LocalOnly
 logger = logging.getLogger(__name__)
 
 TITLE = "Signet Studio"
+NO_DOCS: dict[str, Any] = {"docs_url": None, "redoc_url": None, "openapi_url": None}
 
 
 def build(studio: Studio) -> Any:
@@ -98,12 +99,13 @@ def application(studio: Studio) -> Any:
     from studio.ui.theme import STYLE, theme
 
     studio.exports.mkdir(parents=True, exist_ok=True, mode=0o700)
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(**NO_DOCS)
     app.add_middleware(LocalOnly)
     return gr.mount_gradio_app(
         app,
         build(studio),
         path="/",
+        app_kwargs=NO_DOCS,
         allowed_paths=[str(studio.exports)],
         blocked_paths=[str(studio.settings.home / "keys")],
         max_file_size=f"{studio.settings.max_upload_mb}mb",
