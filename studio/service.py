@@ -23,7 +23,7 @@ from studio.jobs import Queue
 from studio.library.store import Library
 from studio.line import open_line
 from studio.provenance.verify import Verifier
-from studio.quality.base import Sample
+from studio.quality.decode import read_written
 from studio.requests import resolve
 from studio.safety.base import guards
 from studio.settings import Settings
@@ -242,8 +242,8 @@ class Studio:
         return self.library.export([asset.id], folder)[0]
 
     def text_of(self, asset: Asset) -> str:
-        """The words of a text asset, without front matter and invisible credential."""
-        return Sample(self.library.file(asset.id), asset.kind, asset.media_type, asset.brief).text
+        """A text asset as it was written, without front matter and invisible credential."""
+        return read_written(self.library.file(asset.id), asset.media_type)
 
 
 def _raise_unless_done(state: State, error: str | None) -> None:

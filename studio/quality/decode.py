@@ -40,19 +40,36 @@ _SILENT = frozenset(("script", "style", "head", "template"))
 
 def read_text(path: Path, media_type: str) -> str:
     """The words of a TXT, Markdown or HTML file. Raises BadInput if it is no UTF-8 or too large."""
+    return plain_text(_utf8(path), media_type)
+
+
+def read_written(path: Path, media_type: str) -> str:
+    """The text as it was written, Markdown's list numbers and emphasis included; HTML gives its words."""
+    return written_text(_utf8(path), media_type)
+
+
+def _utf8(path: Path) -> str:
     with path.open("rb") as file:
         data = file.read(MAX_TEXT_BYTES + 1)
     if len(data) > MAX_TEXT_BYTES:
         raise BadInput(f"{path.name} is larger than {MAX_TEXT_BYTES // 1_000_000} MB; give a shorter text.")
     try:
-        text = data.decode("utf-8")
+        return data.decode("utf-8")
     except UnicodeDecodeError:
         raise BadInput(f"{path.name} is not UTF-8 text; save it as UTF-8.") from None
-    return plain_text(text, media_type)
 
 
 def plain_text(text: str, media_type: str) -> str:
     """`text` without invisible credential, front matter and mark-up."""
+    text = written_text(text, media_type)
+    if "markdown" in media_type:
+        for pattern, replacement in _MARKDOWN:
+            text = pattern.sub(replacement, text)
+    return text.strip()
+
+
+def written_text(text: str, media_type: str) -> str:
+    """`text` without invisible credential and front matter."""
     text = _CREDENTIAL.sub("", text.replace("\r\n", "\n")).replace("\ufeff", "")
     if "html" in media_type:
         reader = _Words()
@@ -61,8 +78,6 @@ def plain_text(text: str, media_type: str) -> str:
         text = "".join(reader.parts)
     elif "markdown" in media_type:
         text = _FRONT_MATTER.sub("", text)
-        for pattern, replacement in _MARKDOWN:
-            text = pattern.sub(replacement, text)
     return text.strip()
 
 

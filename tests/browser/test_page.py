@@ -23,7 +23,9 @@ def go(page: Page, tab: str) -> None:
 
 
 def choose(page: Page, kind: str, model: str) -> None:
-    page.locator(f"#{kind}-model").get_by_text(model, exact=False).first.click()
+    choice = page.locator(f"#{kind}-model")
+    if choice.is_visible():  # a single model leaves nothing to choose
+        choice.get_by_text(model, exact=False).first.click()
 
 
 def write(page: Page, words: str, model: str = "Echo text") -> None:
@@ -124,13 +126,13 @@ def test_a_template_shows_its_slots_and_its_disclaimer_is_always_there(page: Pag
     page.locator("#text-create").click()
     expect(page.locator("#text-download")).to_be_visible(timeout=LONG)
     text = page.locator("#text-result textarea").input_value()
-    assert "doctor" in text.lower() or "pharmacist" in text.lower()
+    assert "a health professional must check it" in text
 
 
 def test_a_reload_finds_the_running_job_again(page: Page, served: Served) -> None:
     choose(page, "text", "Echo text")
-    page.locator("#text-options input[type=number]").nth(0).fill("120")
-    page.locator("#text-options input[type=number]").nth(1).fill("0.05")
+    page.get_by_label("number input for Steps").fill("120")
+    page.get_by_label("number input for Seconds a step").fill("0.05")
     page.locator("#text-brief textarea").fill("still here after a reload")
     page.locator("#text-create").click()
     expect(page.locator("#text-status progress")).to_be_visible(timeout=LONG)
@@ -143,8 +145,8 @@ def test_a_reload_finds_the_running_job_again(page: Page, served: Served) -> Non
 
 def test_stop_stops(page: Page) -> None:
     choose(page, "text", "Echo text")
-    page.locator("#text-options input[type=number]").nth(0).fill("2000")
-    page.locator("#text-options input[type=number]").nth(1).fill("0.05")
+    page.get_by_label("number input for Steps").fill("2000")
+    page.get_by_label("number input for Seconds a step").fill("0.05")
     page.locator("#text-brief textarea").fill("never finished")
     page.locator("#text-create").click()
     page.locator("#text-stop").click(timeout=LONG)
