@@ -122,7 +122,7 @@ def _parameters(path: Path) -> int:
                 raise ValueError("header longer than the file")
             header = json.loads(file.read(length))
         shapes = [entry["shape"] for name, entry in header.items() if name != "__metadata__"]
-    except (OSError, ValueError, KeyError, TypeError, struct.error) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
         raise ModelBroken(
             f"{path.name} in {path.parent.name} is not a whole safetensors file; pull the model again."
         ) from error

@@ -122,7 +122,9 @@ def _measure(m: re.Match[str], british: bool) -> str:
     value = decimal(number, british)
     if m["top"]:  # 2 1/2 kg
         value = _mixed(int(number), int(m["top"]), int(m["bottom"]), british)
-    return ("minus " if m["sign"] else "") + _counted(value, number == "1" and not m["top"], UNITS[unit])
+    return ("minus " if m["sign"] else "") + _counted(
+        value, m["joint"] == "-" or (number == "1" and not m["top"]), UNITS[unit]
+    )
 
 
 def _mixed(whole: int, top: int, bottom: int, british: bool) -> str:
@@ -214,6 +216,7 @@ _RULES: tuple[_Rule, ...] = tuple(
         (rf"\b([Tt]he )?(\d{{1,2}})(?:st|nd|rd|th)?(?:\s?[–-]\s?(\d{{1,2}}))?(?: of)? {_MONTH}(?:,? (\d{{4}}))?\b", _day_first),
         (rf"\b{_MONTH},? (\d{{4}})\b", _month_year),
         # Times
+        (r"(?<=\d\d)\s?[–—-]\s?(?=\d{1,2}:\d\d)|(?<=[ap]m)\s?[–—-]\s?(?=\d)", lambda m, b: " to "),
         (_LEFT + r"(\d{1,2}):(\d{2})(?::(\d{2}))?(?:\s?([AaPp]\.?[Mm]\b\.?))?(?![:\d])", _time),
         (_LEFT + r"(\d{1,2})()()\s?([AaPp]\.?[Mm]\b\.?)", _time),
         # Decades
@@ -227,16 +230,16 @@ _RULES: tuple[_Rule, ...] = tuple(
         (rf"{_LEFT}(\d{{1,2}})([¢p])(?!\w)", lambda m, b: _counted(cardinal(int(m[1])), m[1] == "1", ("cent", "cents") if m[2] == "¢" else ("penny", "pence"))),
         (r"\b(\d{1,2})(\d0)p\b", lambda m, b: f"{cardinal(int(m[1]))} {cardinal(int(m[2]))} P"),  # 1080p
         # Ranges, then what may stand behind their second number
-        (rf"{_LEFT}(\d{{1,3}}(?:,\d{{3}})+|\d+(?:\.\d+)?)\s?[–—-]\s?(\d[\d,.]*\d|\d)(?![\w-]*[-/]\d)", _range),
+        (rf"{_LEFT}(\d{{1,3}}(?:,\d{{3}})+|\d+(?:\.\d+)?)\s?[–—-]\s?(\d[\d,.]*\d|\d)(?![\w-]{{0,20}}[-/]\d)", _range),
         # Measures and parts
         (r"(?<![\w.])(\d{1,2})['′](?:\s?(\d{1,2})(?:\"|″|''))(?!\w)", _feet),
-        (rf"(?<![\w.,])(?P<sign>[-−])?(?P<number>{_NUMBER})(?:[ -](?P<top>\d)/(?P<bottom>\d{{1,2}}))?[ -]?(?P<unit>{_alternatives(UNITS)})(?![\w²³])", _measure),
+        (rf"(?<![\w.,])(?P<sign>[-−])?(?P<number>{_NUMBER})(?:[ -](?P<top>\d)/(?P<bottom>\d{{1,2}}))?(?P<joint>[ -]?)(?P<unit>{_alternatives(UNITS)})(?![\w²³])", _measure),
         (r"(?<![\w./])(?:(\d+)[ -])?(\d+)[/⁄](\d+)(?![\w/])", _fraction),
         # Plain numbers
         (r"(?<![\w.,])(\d+)(?:st|nd|rd|th)\b", lambda m, b: ordinal(int(m[1]), b)),
         (r"(?<![\w.])\d+(?:\.\d+){2,}(?!\w)", _dotted),
         (rf"{_LEFT}({_NUMBER})\s?({_alternatives(COUNTED)})\b", lambda m, b: f"{decimal(m[1], b)} {COUNTED[m[2]]}"),
-        (rf"(?<![\w.,/:-])[-−+]?(?:{_NUMBER})(?!\d)", _plain),
+        (rf"(?<![\w.,/:-])[-−+]?(?:{_NUMBER})(?!\w)", _plain),
         (r"\d+", _embedded),
     )
 )  # fmt: skip

@@ -189,7 +189,7 @@ def _acronyms(line: str) -> str:
     letters = [c for c in line if c.isalpha()]
     if len(letters) > 12 and sum(c.isupper() for c in letters) > 0.7 * len(letters):
         return line.lower()
-    return re.sub(r"(?<![\w'-])([A-Z]{2,6})(s|'s)?(?![\w]|-[A-Z])", _acronym, line)
+    return re.sub(r"(?<![\w'-])([A-Z]{2,6})(s|'s)?(?!\w)", _acronym, line)
 
 
 def _acronym(m: re.Match[str]) -> str:

@@ -85,7 +85,7 @@ ABBREVIATIONS = {
     "Co.": "Company", "Corp.": "Corporation", "Bros.": "Brothers", "Ave.": "Avenue", "Rd.": "Road",
     "Blvd.": "Boulevard", "Ln.": "Lane", "Hwy.": "Highway", "Apt.": "Apartment", "Mt.": "Mount", "Ft.": "Fort",
     "Univ.": "University", "govt.": "government", "tel.": "telephone", "Tel.": "Telephone", "ext.": "extension",
-    "B2B": "B to B", "B2C": "B to C", "24/7": "twenty-four seven", "9/11": "nine eleven", "w/o": "without", "w/": "with", "c/o": "care of", "b/c": "because", "a.k.a.": "also known as",
+    "AT&T": "A-T and T", "4K": "four K", "8K": "eight K", "B2B": "B to B", "B2C": "B to C", "24/7": "twenty-four seven", "9/11": "nine eleven", "w/o": "without", "w/": "with", "c/o": "care of", "b/c": "because", "a.k.a.": "also known as",
     "aka": "also known as", "P.S.": "P-S", "Ph.D.": "P-H-D", "PhD": "P-H-D", "M.D.": "M-D", "B.C.": "B-C",
     "A.D.": "A-D", "R.S.V.P.": "R-S-V-P", "Mon.": "Monday", "Tue.": "Tuesday", "Tues.": "Tuesday",
     "Wed.": "Wednesday", "Thu.": "Thursday", "Thurs.": "Thursday", "Fri.": "Friday", "Sat.": "Saturday",

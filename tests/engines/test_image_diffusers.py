@@ -65,11 +65,16 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def engine(checkpoints: Path) -> Iterator[Diffusers]:
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # nets this small lose more to waiting threads than they win
     settings = Settings(home=checkpoints / "home", checkpoints=checkpoints, device="cpu")
     made = Diffusers(model_at(checkpoints / "tiny"), cpu(), settings)
     made.load()
     yield made
     made.close()
+    torch.set_num_threads(threads)
 
 
 def drafts(engine: Diffusers, one: Job) -> list[Draft]:
@@ -254,7 +259,7 @@ def test_a_size_the_pipeline_cannot_make(engine: Diffusers) -> None:
 
 
 def test_out_of_memory_halves_the_batch(engine: Diffusers, monkeypatch: pytest.MonkeyPatch) -> None:
-    from studio.engines import image_diffusers, image_run
+    from studio.engines import image_run
 
     sizes = []
     call = image_run._call
@@ -273,7 +278,6 @@ def test_out_of_memory_halves_the_batch(engine: Diffusers, monkeypatch: pytest.M
     made = drafts(engine, job(count=4))
     assert [draft.seed for draft in made] == [5, 6, 7, 8]
     assert sizes == [4, 2, 1, 1, 1, 1]
-    assert image_diffusers.OutOfMemory is OutOfMemory
 
 
 def test_out_of_memory_for_one_picture_says_what_to_lower(
