@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -52,7 +53,7 @@ def verdict(page: Page, path: Path) -> str:
 
 @pytest.mark.real
 def test_a_brief_streams_real_copy_that_downloads_sealed_and_verifies(
-    page: Page, shoot: Shoot, tmp_path: Path
+    page: Page, served: Served, shoot: Shoot, tmp_path: Path
 ) -> None:
     write(page, "Write a short product description for a handmade ceramic mug.", "SmolLM2 135M")
     expect(page.locator("#text-preview .stream")).not_to_be_empty(timeout=LONG)
@@ -67,11 +68,9 @@ def test_a_brief_streams_real_copy_that_downloads_sealed_and_verifies(
     assert text.strip()[:40] in path.read_text("utf-8")
     assert "Intact" in verdict(page, path)
     shoot(page, "verify")
-    path.write_bytes(
-        path.read_bytes().replace(b"mug", b"cup", 1)
-        if b"mug" in path.read_bytes()
-        else path.read_bytes() + b"!"
-    )
+    data = path.read_bytes()
+    path.write_bytes(data.replace(text.split()[0].encode(), b"Changed", 1))
+    open_page(page, served)
     assert "Intact" not in verdict(page, path)
 
 
@@ -126,7 +125,7 @@ def test_a_template_shows_its_slots_and_its_disclaimer_is_always_there(page: Pag
     page.locator("#text-create").click()
     expect(page.locator("#text-download")).to_be_visible(timeout=LONG)
     text = page.locator("#text-result textarea").input_value()
-    assert "a health professional must check it" in text
+    assert "A health professional must check it" in text
 
 
 def test_a_reload_finds_the_running_job_again(page: Page, served: Served) -> None:
@@ -168,18 +167,14 @@ def test_hostile_and_foreign_words_are_shown_as_words(page: Page, shoot: Shoot) 
     for words in ("<img src=x onerror=document.title='owned'>", "你好，世界 🎈", "مرحبا بالعالم"):
         write(page, words)
         expect(page.locator("#text-download")).to_be_visible(timeout=LONG)
-        expect(page.locator("#text-result textarea")).to_have_value(lambda_value(words), timeout=LONG)
+        expect(page.locator("#text-result textarea")).to_have_value(
+            re.compile("^" + re.escape(words)), timeout=LONG
+        )
     go(page, "Library")
     expect(page.locator("#library-grid [data-asset]").first).to_be_visible(timeout=20_000)
     page.wait_for_timeout(500)
     assert page.title() == "Signet Studio"
     shoot(page, "library")
-
-
-def lambda_value(words: str) -> object:
-    import re
-
-    return re.compile("^" + re.escape(words))
 
 
 def test_the_library_finds_opens_stars_replays_and_deletes(page: Page, shoot: Shoot) -> None:
@@ -207,6 +202,7 @@ def test_the_library_finds_opens_stars_replays_and_deletes(page: Page, shoot: Sh
 def test_what_was_made_survives_a_killed_studio(page: Page, served: Served) -> None:
     write(page, "made before the crash")
     expect(page.locator("#text-download")).to_be_visible(timeout=LONG)
+    page.goto("about:blank")  # a page that lost its studio reloads itself, in the midst of the test
     served.restart()
     open_page(page, served)
     go(page, "Library")
@@ -220,7 +216,7 @@ def test_text_goes_on_to_another_tab(page: Page) -> None:
     expect(page.locator("#text-download")).to_be_visible(timeout=LONG)
     page.get_by_role("button", name="Speak it").click()
     expect(page.locator("#speech-brief textarea")).to_have_value(
-        lambda_value("speak this please"), timeout=20_000
+        re.compile("^speak this please"), timeout=20_000
     )
 
 

@@ -1,3 +1,12 @@
+"""Text out of files: the words for the scores, and the text as it was written for people."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from studio.quality.decode import read_text, read_written
+
+
 def test_as_written_keeps_list_numbers_that_the_scores_leave_out(tmp_path: Path) -> None:
     path = tmp_path / "list.md"
     path.write_text("---\nAIGC: {}\n---\n\n1. First **thing**\n2. Second\n", "utf-8")
