@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from studio.engines.speech_spelling import SpelledWord
+from studio.engines.speech_units import words
 from studio.errors import ModelBroken, ModelMissing
 
 _TOKEN = re.compile(r"[A-Za-zÀ-ÖØ-öø-ž]+(?:['-][A-Za-zÀ-ÖØ-öø-ž]+)*'?|[.,!?;:…—“”\"()]|–|\s+")
 _SPELLED = re.compile(r"(?:[A-Z]-)+[A-Z](?:'?s)?|[B-HJ-Z](?:'s)?")
 _VOWELS = frozenset("AIOQWYaiuæɑɒɔəɛɜɪʊʌᵻɐ")
 _STOPS = frozenset(".,!?;:…—()")
-LONGEST_WORD = 40
 
 
 class English:
@@ -195,52 +195,24 @@ def _plain(word: str) -> str:
 
 # --- Which part of speech a word with two pronunciations has, judged by its neighbours -----------
 
-_VERB_BEFORE = frozenset(
-    ["to", "will", "would", "can", "could", "shall", "should", "may", "might", "must", "do", "does", "did", "don't", "doesn't", "didn't", "won't", "wouldn't", "can't", "couldn't", "shouldn't", "i", "you", "we", "they", "who", "please", "let's", "let", "not", "never", "always", "often", "also", "and-then"]
-)  # fmt: skip
-_NOUN_BEFORE = frozenset(
-    ["the", "a", "an", "this", "that", "these", "those", "my", "your", "his", "her", "its", "our", "their", "of", "in", "on", "at", "for", "with", "from", "by", "no", "some", "any", "each", "every", "another", "new", "old", "first", "last", "good", "great", "own", "one", "two", "three", "many", "few", "several", "more", "most"]
-)  # fmt: skip
-_PAST_BEFORE = frozenset(
-    [
-        "have",
-        "has",
-        "had",
-        "having",
-        "was",
-        "were",
-        "been",
-        "be",
-        "is",
-        "are",
-        "i've",
-        "you've",
-        "we've",
-        "they've",
-        "he's",
-        "she's",
-    ]
+_VERB_BEFORE = words(
+    """
+    to will would can could shall should may might must do does did don't doesn't didn't won't wouldn't
+    can't couldn't shouldn't i you we they who please let's let not never always often also and-then
+    """
 )
-_ADJECTIVE_BEFORE = frozenset(
-    [
-        "very",
-        "so",
-        "too",
-        "more",
-        "most",
-        "quite",
-        "rather",
-        "is",
-        "are",
-        "was",
-        "were",
-        "be",
-        "been",
-        "seems",
-        "feels",
-        "how",
-    ]
+_NOUN_BEFORE = words(
+    """
+    the a an this that these those my your his her its our their of in on at for with from by no some
+    any each every another new old first last good great own one two three many few several more most
+    """
 )
+_PAST_BEFORE = words(
+    """
+    have has had having was were been be is are i've you've we've they've he's she's
+    """
+)
+_ADJECTIVE_BEFORE = words("very so too more most quite rather is are was were be been seems feels how")
 
 
 def _tags(words: list[str], place: int, at_stop: bool) -> tuple[str, ...]:
@@ -273,9 +245,12 @@ def _tags(words: list[str], place: int, at_stop: bool) -> tuple[str, ...]:
     )
 
 
-_CLOSED = frozenset(
-    ["is", "was", "are", "were", "be", "been", "has", "have", "had", "will", "would", "can", "could", "may", "might", "must", "of", "in", "on", "at", "to", "for", "with", "from", "by", "and", "or", "but", "as", "that", "which", "who", "than", "if", "when", "while", "because", "so", "not"]
-)  # fmt: skip
+_CLOSED = words(
+    """
+    is was are were be been has have had will would can could may might must of in on at to for with
+    from by and or but as that which who than if when while because so not
+    """
+)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -12,7 +12,10 @@ from collections.abc import Callable
 from studio.engines.speech_numbers import cardinal, decade, decimal, digits, fraction, ordinal, year
 from studio.engines.speech_units import COUNTED, CURRENCIES, MAGNITUDES, UNITS
 
-_MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"]  # fmt: skip
+_MONTHS = (
+    "January", "February", "March", "April", "May", "June",
+    "July", "August", "September", "October", "November", "December",
+)  # fmt: skip
 _MONTH_OF = {name[:length].lower(): i for i, name in enumerate(_MONTHS, 1) for length in (3, 4, len(name))}
 _MONTH = (
     "(" + "|".join(rf"{m}|{m[:3]}\.?" if m != "September" else r"September|Sept?\.?" for m in _MONTHS) + ")"
@@ -199,6 +202,9 @@ def _alternatives(names: object) -> str:
     return "|".join(re.escape(str(n)) for n in sorted(names, key=lambda n: -len(str(n))))  # type: ignore[call-overload]
 
 
+_SIGNS = _alternatives(key for key in CURRENCIES if not key.isalpha())
+_CODES = _alternatives(key for key in CURRENCIES if key.isalpha())
+_SCALE = rf"\s?(?:{_alternatives(MAGNITUDES)})"
 _RULES: tuple[_Rule, ...] = tuple(
     (re.compile(pattern), say)
     for pattern, say in (
@@ -224,9 +230,9 @@ _RULES: tuple[_Rule, ...] = tuple(
         (_LEFT + r"(\d{3}0)['’]?s\b", lambda m, b: decade(int(m[1]))),
         # Money
         (r"([$£€¥₹]\d[\d,.]*)\s?[–—-]\s?(?=[$£€¥₹]?\d)", lambda m, b: f"{m[1]} to "),
-        (rf"(?P<sign>[-−])?(?P<symbol>{_alternatives(k for k in CURRENCIES if not k.isalpha())})(?P<code>)\s?(?P<number>{_NUMBER})(?P<scale>\s?(?:{_alternatives(MAGNITUDES)})\b)?", _money),
-        (rf"(?P<sign>)(?P<symbol>)\b(?P<code>{_alternatives(k for k in CURRENCIES if k.isalpha())}) (?P<number>{_NUMBER})(?P<scale>\s?(?:{_alternatives(MAGNITUDES)})\b)?", _money),
-        (rf"{_LEFT}(?P<sign>)(?P<number>{_NUMBER})(?P<scale>\s?(?:{_alternatives(MAGNITUDES)}))?\s?(?:(?P<symbol>[€£¥₹])|(?P<code>{_alternatives(k for k in CURRENCIES if k.isalpha())})\b)", _money),
+        (rf"(?P<sign>[-−])?(?P<symbol>{_SIGNS})(?P<code>)\s?(?P<number>{_NUMBER})(?P<scale>{_SCALE}\b)?", _money),
+        (rf"(?P<sign>)(?P<symbol>)\b(?P<code>{_CODES}) (?P<number>{_NUMBER})(?P<scale>{_SCALE}\b)?", _money),
+        (rf"{_LEFT}(?P<sign>)(?P<number>{_NUMBER})(?P<scale>{_SCALE})?\s?(?:(?P<symbol>[€£¥₹])|(?P<code>{_CODES})\b)", _money),
         (rf"{_LEFT}(\d{{1,2}})([¢p])(?!\w)", lambda m, b: _counted(cardinal(int(m[1])), m[1] == "1", ("cent", "cents") if m[2] == "¢" else ("penny", "pence"))),
         (r"\b(\d{1,2})(\d0)p\b", lambda m, b: f"{cardinal(int(m[1]))} {cardinal(int(m[2]))} P"),  # 1080p
         # Ranges, then what may stand behind their second number

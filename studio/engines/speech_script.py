@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from studio.engines.speech_units import words
+
 # Kokoro takes 510 symbols; long ones blur at their end, so pieces stay well below.
 MOST_PHONEMES = 320
 # About three seconds of speech: what two processor cores make within a second.
@@ -35,33 +37,10 @@ class Piece:
 
 _END = re.compile(r"(?<=[.!?…。！？])[\"”’')\]」』）]*(?:\s+|(?<=[。！？」』）]))")
 _NAME_BEFORE = re.compile(r"(?:^|[\s(“\"])(?:[A-Z][a-z]* )*[A-Z]\.$")
-_OPENERS = frozenset(
-    [
-        "The",
-        "A",
-        "An",
-        "It",
-        "We",
-        "He",
-        "She",
-        "They",
-        "You",
-        "I",
-        "This",
-        "That",
-        "These",
-        "Those",
-        "In",
-        "On",
-        "At",
-        "But",
-        "And",
-        "So",
-        "If",
-        "When",
-        "My",
-        "Our",
-    ]
+_OPENERS = words(
+    """
+    The A An It We He She They You I This That These Those In On At But And So If When My Our
+    """
 )
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from studio.engines.speech_numbers import cardinal, ordinal, roman
 from studio.engines.speech_quantities import speak_quantities
-from studio.engines.speech_units import ABBREVIATIONS, BEFORE_NUMBER, ENDS, SAID_AS_WORDS, SYMBOLS
+from studio.engines.speech_units import ABBREVIATIONS, BEFORE_NUMBER, ENDS, SAID_AS_WORDS, SYMBOLS, words
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,8 @@ def clean(script: str, speakable: Callable[[str], bool]) -> Cleaned:
 
     Dropped characters leave a space, so that their neighbours do not grow together.
     """
-    text = script.replace("\r\n", "\n").replace("\r", "\n").translate(_TYPOGRAPHY)
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", script)  # colours of a terminal
+    text = text.replace("\r\n", "\n").replace("\r", "\n").translate(_TYPOGRAPHY)
     text = "".join(
         c if c in _KEEP_FORM else unicodedata.normalize("NFKC", c) for c in unicodedata.normalize("NFC", text)
     )
@@ -200,6 +201,11 @@ def _acronym(m: re.Match[str]) -> str:
 
 
 # Short words that people write in capitals for weight, not as an acronym.
-_CAPITAL_WORDS = frozenset(
-    ["A", "AN", "AND", "ANY", "ALL", "ARE", "AS", "AT", "BE", "BIG", "BUT", "BUY", "BY", "CAN", "DAY", "DO", "FOR", "FREE", "FROM", "GET", "GO", "GOOD", "HAD", "HAS", "HE", "HER", "HIS", "HOT", "HOW", "IF", "IN", "IS", "ITS", "LET", "LIVE", "MAY", "ME", "MORE", "MOST", "MUST", "MY", "NEVER", "NEW", "NO", "NOT", "NOW", "OF", "OFF", "OLD", "ON", "ONE", "ONLY", "OR", "OUR", "OUT", "READ", "SALE", "SEE", "SHE", "SO", "STOP", "THAT", "THE", "THEY", "THIS", "TO", "TOO", "TOP", "TRY", "TWO", "UP", "USE", "VERY", "WAS", "WAY", "WE", "WHAT", "WHEN", "WHO", "WHY", "WILL", "WITH", "YES", "YET", "YOU", "YOUR", "ALWAYS", "BEST", "ONCE", "HELLO", "WORLD"]
-)  # fmt: skip
+_CAPITAL_WORDS = words(
+    """
+    A AN AND ANY ALL ARE AS AT BE BIG BUT BUY BY CAN DAY DO FOR FREE FROM GET GO GOOD HAD HAS HE HER HIS
+    HOT HOW IF IN IS ITS LET LIVE MAY ME MORE MOST MUST MY NEVER NEW NO NOT NOW OF OFF OLD ON ONE ONLY
+    OR OUR OUT READ SALE SEE SHE SO STOP THAT THE THEY THIS TO TOO TOP TRY TWO UP USE VERY WAS WAY WE
+    WHAT WHEN WHO WHY WILL WITH YES YET YOU YOUR ALWAYS BEST ONCE HELLO WORLD
+    """
+)

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 
+def words(text: str) -> frozenset[str]:
+    """The words of a text as a set."""
+    return frozenset(text.split())
+
+
 def _plural(*names: str) -> dict[str, tuple[str, str]]:
     """ "km=kilometer" → {"km": ("kilometer", "kilometers")}; "ft=foot/feet" gives an irregular plural."""
     table = {}
@@ -85,7 +90,9 @@ ABBREVIATIONS = {
     "Co.": "Company", "Corp.": "Corporation", "Bros.": "Brothers", "Ave.": "Avenue", "Rd.": "Road",
     "Blvd.": "Boulevard", "Ln.": "Lane", "Hwy.": "Highway", "Apt.": "Apartment", "Mt.": "Mount", "Ft.": "Fort",
     "Univ.": "University", "govt.": "government", "tel.": "telephone", "Tel.": "Telephone", "ext.": "extension",
-    "AT&T": "A-T and T", "4K": "four K", "8K": "eight K", "B2B": "B to B", "B2C": "B to C", "24/7": "twenty-four seven", "9/11": "nine eleven", "w/o": "without", "w/": "with", "c/o": "care of", "b/c": "because", "a.k.a.": "also known as",
+    "AT&T": "A-T and T", "4K": "four K", "8K": "eight K", "B2B": "B to B", "B2C": "B to C",
+    "24/7": "twenty-four seven", "9/11": "nine eleven", "w/o": "without", "w/": "with", "c/o": "care of",
+    "b/c": "because", "a.k.a.": "also known as",
     "aka": "also known as", "P.S.": "P-S", "Ph.D.": "P-H-D", "PhD": "P-H-D", "M.D.": "M-D", "B.C.": "B-C",
     "A.D.": "A-D", "R.S.V.P.": "R-S-V-P", "Mon.": "Monday", "Tue.": "Tuesday", "Tues.": "Tuesday",
     "Wed.": "Wednesday", "Thu.": "Thursday", "Thurs.": "Thursday", "Fri.": "Friday", "Sat.": "Saturday",
@@ -93,9 +100,12 @@ ABBREVIATIONS = {
     "Sept.": "September", "Oct.": "October", "Nov.": "November", "Dec.": "December",
 }  # fmt: skip
 
-ENDS = frozenset(
-    ["etc.", "Inc.", "Ltd.", "Co.", "Corp.", "Jr.", "Sr.", "Ave.", "Rd.", "Blvd.", "Ph.D.", "M.D.", "B.C.", "A.D.", "al.", "max.", "min.", "Bros.", "Ln.", "ext.", "Mon.", "Tue.", "Wed.", "Thu.", "Fri.", "Sat.", "Sun.", "Hwy.", "a.k.a."]
-)  # fmt: skip
+ENDS = words(
+    """
+    etc. Inc. Ltd. Co. Corp. Jr. Sr. Ave. Rd. Blvd. Ph.D. M.D. B.C. A.D. al. max. min. Bros. Ln. ext.
+    Mon. Tue. Wed. Thu. Fri. Sat. Sun. Hwy.
+    """
+)
 
 # Said in full only before a number.
 BEFORE_NUMBER = {
@@ -117,6 +127,10 @@ SYMBOLS = {
 }  # fmt: skip
 
 # All capitals, but said as a word; every other group of capitals is spelled.
-SAID_AS_WORDS = frozenset(
-    ["NASA", "NATO", "UNICEF", "UNESCO", "OPEC", "AIDS", "ASCII", "RADAR", "SONAR", "LASER", "SCUBA", "PIN", "SIM", "RAM", "ROM", "GIF", "JPEG", "NAFTA", "FIFA", "UEFA", "IKEA", "LEGO", "COVID", "SARS", "SWAT", "POTUS", "SCOTUS", "OSHA", "HIPAA", "FEMA", "DARPA", "CERN", "AWOL", "GAP", "BIOS", "LAN", "WAN", "NASDAQ", "SAT", "ACT", "YOLO", "FOMO", "ASAP"]
-)  # fmt: skip
+SAID_AS_WORDS = words(
+    """
+    NASA NATO UNICEF UNESCO OPEC AIDS ASCII RADAR SONAR LASER SCUBA PIN SIM RAM ROM GIF JPEG NAFTA FIFA
+    UEFA IKEA LEGO COVID SARS SWAT POTUS SCOTUS OSHA HIPAA FEMA DARPA CERN AWOL GAP BIOS LAN WAN NASDAQ
+    SAT ACT YOLO FOMO ASAP
+    """
+)

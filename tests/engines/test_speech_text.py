@@ -402,9 +402,7 @@ def test_the_table_is_long() -> None:
 
 
 def test_what_cannot_be_spoken_is_dropped_and_told() -> None:
-    cleaned = clean(
-        "Hello 😀 wörld\x00\x07 ☃ \ud83d!", lambda c: "LATIN" in unicodedata.name(c, "")
-    )
+    cleaned = clean("Hello 😀 wörld\x00\x07 ☃ \ud83d!", lambda c: "LATIN" in unicodedata.name(c, ""))
     assert re.sub(" +", " ", cleaned.text) == "Hello wörld !"
     assert set(cleaned.dropped) >= {"😀", "☃"}
     assert "\x00" not in cleaned.dropped
