@@ -120,7 +120,7 @@ class DiffusionTask(Task):
         if epoch % self.options.show_every:
             return
         rows = np.concatenate(
-            [split[:: len(split) // 24][:24] for split in (self.rows["train"], self.rows["test"])]
+            [split[:: max(1, len(split) // 24)][:24] for split in (self.rows["train"], self.rows["test"])]
         )
         states, mask = self.data.text(rows, np.zeros(len(rows), np.int64))
         with torch.autocast("cpu", torch.bfloat16, enabled=self.options.precision == "bf16"):

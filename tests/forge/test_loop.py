@@ -51,10 +51,8 @@ def assert_same_run(a: Path, b: Path) -> None:
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("whole") / "run"
-    threads = torch.get_num_threads()
     torch.set_num_threads(1)
     outcome = train(TinyTask(), options(), quiet(folder))
-    torch.set_num_threads(threads)
     assert outcome.finished and outcome.step == STEPS
     return folder
 
@@ -91,7 +89,6 @@ def test_sigkill_then_resume_equals_the_uninterrupted_run(whole: Path, tmp_path:
 
 
 def test_stop_then_resume_equals_the_uninterrupted_run(whole: Path, tmp_path: Path) -> None:
-    torch.set_num_threads(1)
     track = quiet(tmp_path)
 
     class StopsAtEight(TinyTask):
