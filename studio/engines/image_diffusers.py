@@ -51,6 +51,8 @@ class ImageOptions:
     width: int | None = option(None, "Width (px)", low=16, high=2048, step=8)
     height: int | None = option(None, "Height (px)", low=16, high=2048, step=8)
     strength: float = option(0.7, "Change of the input picture", low=0.05, high=1.0, step=0.05)
+    style: str = option("", "Style", max_length=40, hint="For models that have styles of their own")
+    transparent: bool = option(False, "Transparent background", hint="For models that can cut out")
     scheduler: str = option("own", "Scheduler", choices=("own", *SCHEDULERS), advanced=True)
     lora: str = option(
         "", "LoRA", hint="A folder of checkpoints that holds one .safetensors file", advanced=True
@@ -217,14 +219,21 @@ class Diffusers:
         wanted = {
             "prompt": job.brief.prompt,
             "negative_prompt": options.negative_prompt or None,
+            "style": options.style or None,
+            "transparent": options.transparent or None,
             "num_inference_steps": options.steps,
             "guidance_scale": options.guidance_scale,
             "width": options.width,
             "height": options.height,
         }
         given = {key: value for key, value in wanted.items() if value is not None}
-        if options.negative_prompt and "negative_prompt" not in names:
-            raise BadInput(f"{self._model.title} takes no negative prompt; leave it empty.")
+        for key, word in (
+            ("negative_prompt", "negative prompt"),
+            ("style", "style"),
+            ("transparent", "transparency"),
+        ):
+            if given.get(key) and key not in names:
+                raise BadInput(f"{self._model.title} knows no {word}; leave it out.")
         if task != "text":
             picture = open_picture(job.brief.inputs[0], "RGB", options.width, options.height)
             given |= {
