@@ -72,7 +72,6 @@ def terms(uses: Iterable[Sequence[str]]) -> Terms:
                     unknown.add(short(use.name))
             elif allowed == "unknown":
                 untold.add(short(use.name))
-                allowed = "yes"
             elif allowed != "yes":
                 against.add(f"{short(use.name)} ({licence.id})")
                 allowed = "unknown"

@@ -19,10 +19,11 @@ def permission(held: Terms) -> str:
         return f"The terms of {enumerated(held.unknown)} are not known, so ask before any business use"
     if held.against:
         return f"Training data of other terms took part: {enumerated(held.against)}, so ask before any business use"
+    if held.untold:
+        return "The terms of some training data are not published, so ask before any business use"
     if held.commercial == "conditions":
         return "Commercial use depends on conditions of these licences"
-    caveat = ", though the terms of some training data are not known" if held.untold else ""
-    return f"Commercial use is allowed{caveat}"
+    return "Commercial use is allowed"
 
 
 def duties(held: Terms) -> str:

@@ -25,6 +25,7 @@ MAX_SAMPLES = 200_000_000
 # A C2PA manifest in text (C2PA 2.1, A.7) is U+FEFF and a run of variation selectors. A single
 # VS15/VS16 belongs to an emoji and stays.
 _CREDENTIAL = re.compile("\ufeff?(?:[\ufe00-\ufe0f]{2,}|[\U000e0100-\U000e01ef])+[\ufe00-\ufe0f]*")
+_ARMOUR = re.compile(r"<!-- *-----BEGIN C2PA MANIFEST-----.*?-----END C2PA MANIFEST----- *-->", re.DOTALL)
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\n.*?\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
 _MARKDOWN = (
     (re.compile(r"<!--.*?-->", re.DOTALL), ""),
@@ -69,7 +70,7 @@ def plain_text(text: str, media_type: str) -> str:
 
 
 def written_text(text: str, media_type: str) -> str:
-    """`text` without invisible credential and front matter."""
+    """`text` without front matter and credential, whether invisible or in a comment."""
     text = _CREDENTIAL.sub("", text.replace("\r\n", "\n")).replace("\ufeff", "")
     if "html" in media_type:
         reader = _Words()
@@ -77,7 +78,7 @@ def written_text(text: str, media_type: str) -> str:
         reader.close()
         text = "".join(reader.parts)
     elif "markdown" in media_type:
-        text = _FRONT_MATTER.sub("", text)
+        text = _ARMOUR.sub("", _FRONT_MATTER.sub("", text))
     return text.strip()
 
 

@@ -124,7 +124,7 @@ def test_an_output_used_as_an_input_keeps_its_terms(first, second):
         ([("model", "A", "LicenseRef-Llama-3.2", "")], "unknown", "Commercial use depends on conditions"),
         ([("model", "A", "MIT", ""), ("training data", "D", "CC-BY-NC-4.0", "")], "unknown", "D (CC-BY-NC-4.0)"),
         ([("model", "A", "MIT", ""), ("training data", "D", "CC-BY-SA-4.0", "")], "yes", "Commercial use is allowed."),
-        ([("model", "A", "MIT", ""), ("training data", "D", "LicenseRef-various", "")], "yes", "terms of some training data are not known."),
+        ([("model", "A", "MIT", ""), ("training data", "D", "LicenseRef-various", "")], "unknown", "terms of some training data are not published"),
         ([("model", "A", "Odd", ""), ("training data", "D", "CC-BY-NC-4.0", "")], "unknown", "The terms of A are not known"),
         ([("model", "A", "MIT", ""), ("input", "p.jpg", "CC-BY-SA-4.0", "Jo")], "yes", "share under the same licence"),
         ([("model", "A", "GPL-3.0-only", "")], "yes", "Made with A (GPL-3.0-only). Commercial use is allowed."),

@@ -6,9 +6,11 @@ from pathlib import Path
 
 from studio.quality.decode import read_text, read_written
 
+ARMOUR = "<!-- -----BEGIN C2PA MANIFEST----- data:application/c2pa;base64,AAAA -----END C2PA MANIFEST----- -->\n"
+
 
 def test_as_written_keeps_list_numbers_that_the_scores_leave_out(tmp_path: Path) -> None:
     path = tmp_path / "list.md"
-    path.write_text("---\nAIGC: {}\n---\n\n1. First **thing**\n2. Second\n", "utf-8")
+    path.write_text("---\nAIGC: {}\n---\n\n1. First **thing**\n2. Second\n\n" + ARMOUR, "utf-8")
     assert read_written(path, "text/markdown") == "1. First **thing**\n2. Second"
     assert read_text(path, "text/markdown") == "First thing\nSecond"
