@@ -71,7 +71,7 @@ class Verifier:
 
     def _report(self, name: str, data: bytes, media_type: str | None) -> Report:
         digest = hashlib.sha256(data).hexdigest()
-        exact = self._find(digest)
+        exact = self._named(digest)
         if media_type is None:
             unread = "This is not a kind of file that this studio can read, so nothing can be said about it."
             evidence = Evidence(Reading("absent"), None, exact, unread=unread)
@@ -107,8 +107,10 @@ class Verifier:
             unread=unread,
         )
 
-    def _named(self, produce_id: object) -> Asset | None:
-        return self._find(produce_id) if isinstance(produce_id, str) and 0 < len(produce_id) <= 64 else None
+    def _named(self, key: object) -> Asset | None:
+        """The asset of exactly this id or produce id: a label that names the beginning of one names none."""
+        found = self._find(key) if isinstance(key, str) and 0 < len(key) <= 64 else None
+        return found if found and key in (found.id, found.credential.produce_id) else None
 
     def _anchors(self) -> str:
         """The known signers; read again when the key folder changes, so a running studio learns of them."""
