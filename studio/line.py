@@ -59,24 +59,26 @@ class Line:
         self._check(brief)
 
         finished: list[tuple[Draft, Sealed]] = []
-        for step in self._generate(replace(job, brief=replace(brief, inputs=paths)), request):
-            if isinstance(step, Progress):
-                yield replace(step, fraction=None if step.fraction is None else 0.9 * step.fraction)
-                continue
-            draft = _with_disclaimer(step, request.template)
-            self._check(draft)
-            yield Progress(job.id, 0.92, "sealing", candidate=len(finished))
-            sealed = self.sealer.seal(
-                draft, brief, licence, model_title=model.title, author=brief.author,
-                parents=[Path(path) for path in paths],
-            )  # fmt: skip
-            finished.append((draft, sealed))
-        if job.cancelled:
-            for _, sealed in finished:
+        try:
+            for step in self._generate(replace(job, brief=replace(brief, inputs=paths)), request):
+                if isinstance(step, Progress):
+                    yield replace(step, fraction=None if step.fraction is None else 0.9 * step.fraction)
+                    continue
+                draft = _with_disclaimer(step, request.template)
+                self._check(draft)
+                yield Progress(job.id, 0.92, "sealing", candidate=len(finished))
+                sealed = self.sealer.seal(
+                    draft, brief, licence, model_title=model.title, author=brief.author,
+                    parents=[Path(path) for path in paths],
+                )  # fmt: skip
+                finished.append((draft, sealed))
+            if job.cancelled:
+                raise Cancelled("Stopped.")
+            yield Progress(job.id, 0.95, "scoring")
+            yield from self._keep(job, request, finished, tuple(parent.id for parent in parents))
+        finally:
+            for _, sealed in finished:  # what reached the library has left this place
                 sealed.path.unlink(missing_ok=True)
-            raise Cancelled("Stopped.")
-        yield Progress(job.id, 0.95, "scoring")
-        yield from self._keep(job, request, finished, tuple(parent.id for parent in parents))
 
     def _generate(self, job: Job, request: Request) -> Iterator[Progress | Draft]:
         model = request.model

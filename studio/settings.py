@@ -59,8 +59,9 @@ class Settings:
     policy: str = "eu"
     # Say in every credential that the output must not be used for training (cawg.training-mining).
     no_training: bool = False
-    # Certificate chain (PEM) and private key (PEM) of the operator; empty makes a local one.
+    # Certificate chain of the operator (PEM, leaf first); empty makes a local one.
     signing_chain: str = ""
+    # Private key that belongs to it (PEM, EC P-256, mode 0600).
     signing_key: str = ""
     # RFC 3161 time-stamp authority; empty signs without a time-stamp.
     timestamp_url: str = ""

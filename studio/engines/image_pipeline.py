@@ -21,7 +21,7 @@ from studio.formats import PICKLE_SUFFIXES, check_weights
 # The code lives in this package, so a folder never has to bring any, and `trust_remote_code` stays off.
 # Value: "module:Class"; the class has diffusers' `from_pretrained(folder, dtype=…)` and `__call__`.
 LOCAL_PIPELINES: dict[str, str] = {
-    "SignetStickerPipeline": "studio.engines.sticker_pipeline:SignetStickerPipeline",
+    "SignetStickerPipeline": "studio.nets.sticker_pipeline:SignetStickerPipeline",
 }
 
 _LIBRARIES = ("diffusers", "transformers")

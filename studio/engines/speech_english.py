@@ -11,15 +11,17 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from studio.engines.speech_spelling import SpelledWord
 from studio.engines.speech_units import words
 from studio.errors import ModelBroken, ModelMissing
 
-_TOKEN = re.compile(r"[A-Za-zÀ-ÖØ-öø-ž]+(?:['-][A-Za-zÀ-ÖØ-öø-ž]+)*'?|[.,!?;:…—“”\"()]|–|\s+")
+_TOKEN = re.compile(r"[A-Za-zÀ-ÖØ-öø-ž]+(?:['-][A-Za-zÀ-ÖØ-öø-ž]+)*'?|[\ue100-\uf8ff]|[.,!?;:…—“”\"()]|–|\s+")
 _SPELLED = re.compile(r"(?:[A-Z]-)+[A-Z](?:'?s)?|[B-HJ-Z](?:'s)?")
 _VOWELS = frozenset("AIOQWYaiuæɑɒɔəɛɜɪʊʌᵻɐ")
 _STOPS = frozenset(".,!?;:…—()")
@@ -36,7 +38,8 @@ class English:
         self._spell = SpelledWord(folder / "spelling.npz", british)
         self._guess = lru_cache(maxsize=4096)(self._spell)
 
-    def __call__(self, text: str) -> str:
+    def __call__(self, text: str, said: Mapping[str, str] = MappingProxyType({})) -> str:
+        """`said` gives the phonemes of marks (private-use characters) in the text."""
         text = text.replace("–", "—")
         tokens = _TOKEN.findall(text)
         words = [t.strip() for t in tokens]
@@ -46,6 +49,10 @@ class English:
             token = tokens[place]
             if token.isspace():
                 out.append(" ")
+                continue
+            if token in said:
+                following = said[token] or following
+                out.append(said[token])
                 continue
             if not token[0].isalpha():
                 following = token if token in _STOPS else following
@@ -149,20 +156,20 @@ class English:
                 for p in parts
             ]
             return (
-                "".join([spoken[0], *(_lower_stress(p) for p in spoken[1:])])
+                "".join([spoken[0], *(lower_stress(p) for p in spoken[1:])])
                 if len(parts) == 2
                 else " ".join(spoken)
             )
         for cut in range(len(word) - 3, 2, -1):
             head, tail = self._gold.get(word[:cut].lower()), self._gold.get(word[cut:].lower())
             if isinstance(head, str) and isinstance(tail, str) and "ˈ" in head and "ˈ" in tail:
-                return head + _lower_stress(tail)
+                return head + lower_stress(tail)
         return None
 
     def _letters(self, token: str) -> str:
         """ "F-B-I" as letters: secondary stress, the last one primary."""
         letters, plural = re.fullmatch(r"([A-Z-]+?)('?s)?", token).groups()  # type: ignore[union-attr]
-        names = [_lower_stress(self._name(letter)) for letter in letters.split("-")]
+        names = [lower_stress(self._name(letter)) for letter in letters.split("-")]
         names[-1] = names[-1].replace("ˌ", "ˈ")
         return self._s("".join(names)) if plural else "".join(names)
 
@@ -184,7 +191,22 @@ def _stems(word: str, ending: str) -> list[str]:
     return [stem, stem[:-1] + "y"] if stem.endswith("i") else [stem]
 
 
-def _lower_stress(phonemes: str) -> str:
+def stressed(phonemes: str) -> str:
+    """Every word with a primary stress: on its secondary one, else before its first vowel."""
+    return " ".join(_stressed(word) for word in phonemes.split(" "))
+
+
+def _stressed(word: str) -> str:
+    if "ˈ" in word:
+        return word
+    if "ˌ" in word:
+        return word.replace("ˌ", "ˈ", 1)
+    vowel = next((place for place, c in enumerate(word) if c in _VOWELS), None)
+    return word if vowel is None else f"{word[:vowel]}ˈ{word[vowel:]}"
+
+
+def lower_stress(phonemes: str) -> str:
+    """Primary stress made secondary, secondary left out."""
     return phonemes.replace("ˌ", "").replace("ˈ", "ˌ")
 
 

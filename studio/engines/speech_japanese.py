@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from studio.errors import ModelMissing
@@ -46,7 +48,14 @@ class Japanese:
             ) from None
         self._reader: Any = haqumei.Haqumei()
 
-    def __call__(self, text: str) -> str:
+    def __call__(self, text: str, said: Mapping[str, str] = MappingProxyType({})) -> str:
+        """`said` gives the phonemes of marks (private-use characters) in the text."""
+        if not said:
+            return self._read(text)
+        parts = re.split("([" + "".join(said) + "])", text)
+        return " ".join(filter(None, (said.get(part) or self._read(part) for part in parts if part.strip())))
+
+    def _read(self, text: str) -> str:
         words = self._reader.g2k_per_word(unicodedata.normalize("NFKC", text))
         out = " ".join(phonemes_of(_kana(word)) for word in words)
         out = re.sub(r"ʔ (?=\w)", "ʔ", out).replace("ʔ ", " ")  # a stop binds two words, or is not heard

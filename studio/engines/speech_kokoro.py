@@ -40,6 +40,7 @@ class SpeechOptions:
     voice: str = option("jf_alpha", "Voice", choices=VOICES, hint="jf_… are women, jm_… is a man")
     language: str = option("en-us", "Language", choices=tuple(LANGUAGES))
     speed: float = option(1.0, "Speed", low=0.5, high=2.0, step=0.05)
+    cast: str = option("", "Speakers", hint="Anna=jf_alpha, Ben=jm_kumo: then lines such as “Anna: Hello.”")
     loudness_lufs: float = option(
         -16.0, "Loudness (LUFS)", low=-31.0, high=-9.0, step=0.5, hint="−16 podcast, −23 broadcast"
     )
@@ -109,20 +110,14 @@ class Kokoro:
                 "Kokoro speaks a script the same way every time; set the number of candidates to 1."
             )
         reader = self._reader(options.language)
-        cleaned = reader.clean(job.brief.prompt)
-        if cleaned.dropped:
-            yield Progress(job.id, 0.0, "reading", _left_out(cleaned.dropped))
-        spoken = reader.sentences(cleaned.text)
-        if not spoken:
-            raise BadInput("There is nothing to speak in this script: write some words.")
-        pieces = reader.pieces(
-            spoken, options.voice, options.speed, (options.sentence_pause, options.paragraph_pause)
-        )
+        reading = reader.read(job.brief.prompt, options.voice, options.speed, options.cast, VOICES)
+        if reading.dropped:
+            yield Progress(job.id, 0.0, "reading", _left_out(reading.dropped))
+        pieces = reader.pieces(reading, (options.sentence_pause, options.paragraph_pause))
+        letters = sum(len(sentence.text) for sentence in reading.sentences)
         take = Take.open(self._takes, job.id, self._key(job, options))
         first_audio = 0.0
-        for progress in self._speak(
-            job, pieces, take, sum(len(s.text) for s in spoken), options.loudness_lufs
-        ):
+        for progress in self._speak(job, pieces, take, letters, options.loudness_lufs):
             first_audio = first_audio or time.perf_counter() - started
             yield progress
         if job.cancelled:
@@ -144,7 +139,7 @@ class Kokoro:
             settings=options_dict(options),
             facts={
                 "characters": len(job.brief.prompt),
-                "sentences": len(spoken),
+                "sentences": len(reading.sentences),
                 "seconds_to_first_audio": first_audio,
                 "audio_seconds": seconds,
                 "loudness_lufs": reached,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from studio.engines.speech_markup import is_mark
 from studio.engines.speech_units import words
 
 # Kokoro takes 510 symbols; long ones blur at their end, so pieces stay well below.
@@ -19,10 +20,14 @@ FIRST_PHONEMES = 48
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """A sentence of normalised text. `ends_paragraph` asks for the longer pause after it."""
+    """A sentence of normalised text. `ends_paragraph` asks for the longer pause after it, and `pause`,
+    in seconds, for its own; voice and speed are those of its passage."""
 
     text: str
     ends_paragraph: bool = False
+    voice: str = ""
+    speed: float = 1.0
+    pause: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +84,7 @@ def _split_line(line: str) -> list[str]:
         parts.append(line[start : match.end()].strip())
         start = match.end()
     parts.append(line[start:].strip())
-    return [part for part in parts if any(c.isalnum() for c in part)]
+    return [part for part in parts if any(c.isalnum() or is_mark(c) for c in part)]
 
 
 def _first_word(line: str, start: int) -> str:

@@ -14,8 +14,8 @@ An unknown licence among these is never guessed: it takes away the words "commer
 What is not claimed. Whether terms of *training data* follow into outputs is not settled in law; they bind
 whoever copied the data to train, and the model's publisher grants what its licence says. Such data are
 named as sources and their obligations are not laid on the output. But where they are known to forbid or
-restrict commercial use, the note no longer says that it is allowed, it says whose terms stand in the way;
-and where they are not known, as with most published models, the note says so beside the permission.
+restrict commercial use, or are not known at all, the note does not say that commercial use is allowed: it
+says whose terms stand in the way, or that they are not published.
 Nothing here says who owns an output, nor that it infringes nothing.
 """
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from studio.engines.sticker_pipeline import SignetStickerPipeline, _style_of
+from studio.nets.sticker_pipeline import SignetStickerPipeline, _style_of
 from studio.errors import BadInput, ModelMissing
 from studio.forge.publish_sticker import publish
 from studio.nets.autoencoder import Autoencoder
