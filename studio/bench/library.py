@@ -11,9 +11,11 @@ from itertools import islice
 from pathlib import Path
 from statistics import median
 
+from studio.bench.base import RUNS, Figure, Place, bench
 from studio.library import Library
 from studio.library.search import remarks_of, words_of
 from studio.library.tables import assets, row_of
+from studio.settings import Settings
 from studio.types import KINDS, Asset, Brief, Credential, LicenceNote, ModelUse, Score, Scorecard
 
 _BATCH = 2_000
@@ -92,6 +94,18 @@ def measure(library: Library, runs: int = 5) -> dict[str, float]:
         "count of an owner": lambda: library.count(owner="owner3"),
     }
     return {name: _milliseconds(ask, runs) for name, ask in questions.items()}
+
+
+@bench("library.search")
+def search(place: Place) -> list[Figure]:
+    """The slowest and the median of many questions to a library of 100,000 assets."""
+    library = Library(Settings.read({}, home=place.folder))
+    fill(library, 100_000)
+    times = measure(library)
+    library.close()
+    worst = max(times, key=times.__getitem__)
+    note = f"slowest: {worst}; median of {len(times)} questions {median(times.values()):.1f} ms"
+    return [Figure("library.search", times[worst], "ms", RUNS, "≤ 50", times[worst] <= 50, note=note)]
 
 
 def _milliseconds(ask: Callable[[], object], runs: int) -> float:
