@@ -157,3 +157,18 @@ def lanes_0004(connection: Connection) -> None:
         "CREATE TABLE counters (name VARCHAR(40) PRIMARY KEY, value DOUBLE PRECISION NOT NULL)"
     )
     connection.exec_driver_sql("INSERT INTO counters (name, value) VALUES ('virtual_time', 0)")
+
+
+@migration
+def fingerprints_0005(connection: Connection) -> None:
+    """What assets look, sound or read like, see fingerprint.py; `mark` is compared with all others."""
+    on_sqlite = connection.dialect.name == "sqlite"
+    number, octets = ("INTEGER", "BLOB") if on_sqlite else ("BIGINT", "BYTEA")
+    connection.exec_driver_sql(f"""
+        CREATE TABLE fingerprints (
+            seq {number} PRIMARY KEY REFERENCES assets (seq) ON DELETE CASCADE,
+            medium VARCHAR(16) NOT NULL,
+            mark {octets} NOT NULL,
+            thumb {octets} NOT NULL
+        )""")
+    connection.exec_driver_sql("CREATE INDEX fingerprints_medium ON fingerprints (medium, seq)")

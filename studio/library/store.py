@@ -18,8 +18,10 @@ from studio.library import codec, search
 from studio.library.database import open_engine, reading, use_wal, writing
 from studio.library.export import export
 from studio.library.files import Shelf, name_of, sealed_digest
+from studio.library.fingerprint import fingerprint
 from studio.library.health import Health, examine
 from studio.library.migrations import migrate
+from studio.library.recall import Recall, remember
 from studio.library.tables import asset_of, assets, moment_of, row_of, shown
 from studio.settings import Settings
 from studio.types import Asset, Credential, Job, ModelUse, Scorecard
@@ -44,6 +46,7 @@ class Library:
             use_wal(self.engine)
             self.files = Shelf(settings.home / "files")
             self.files.sweep(self._knows)
+            self._recall = Recall(self.engine)
         except BaseException:
             self.engine.dispose()
             raise
@@ -83,6 +86,10 @@ class Library:
             return asset if known else self._insert(asset, name, text)
 
     def _insert(self, asset: Asset, name: str, text: str) -> Asset:
+        try:
+            taken = fingerprint(asset.path, asset.media_type, text)
+        except BadInput:  # what cannot be decoded is kept all the same, only not recognised
+            taken = None
         row = row_of(asset, file=name, words=search.words_of(asset, text))
         row["remarks"] = search.remarks_of("", False)
         with writing(self.engine) as connection:
@@ -92,6 +99,8 @@ class Library:
             while connection.scalar(select(assets.c.seq).where(assets.c.seq == row["seq"])) is not None:
                 row["seq"] += 1
             connection.execute(assets.insert(), row)
+            if taken is not None:
+                remember(connection, row["seq"], taken)
         return replace(asset, created_at=moment_of(row["seq"]))
 
     # --- Out ------------------------------------------------------------------------------------
@@ -134,8 +143,8 @@ class Library:
         limit: int = 50,
         offset: int = 0,
     ) -> list[Asset]:
-        """Newest first. `words` are plain words in any script, each of which must begin a word of the
-        prompt, the text, the note or the model; see `search.Query` for the filters."""
+        """Newest first. `words` are plain words in any script; each must begin a word of prompt, text, note
+        or model. The filters are those of `search.Query`."""
         query = search.Query(words, kind, model, owner, since, until, favourite, job)
         statement = search.page(query, self.engine.dialect.name, limit, offset)
         if query.hopeless:
@@ -160,6 +169,13 @@ class Library:
                 "restore it from a backup, or replay or delete the asset."
             )
         return asset.path
+
+    def recognise(self, path: Path, media_type: str) -> tuple[Asset, float] | None:
+        """The asset that a stripped, re-encoded or cropped file was made from, and the distance: 0 the same,
+        1 the most that counts. None if nothing is near enough. Raises BadInput if the file cannot be read."""
+        given = fingerprint(path, media_type)
+        found = self._recall.nearest(given) if given is not None else None
+        return (self.get(found[0]), found[1]) if found is not None else None
 
     def export(self, ids: tuple[str, ...] | list[str], to: Path) -> list[Path]:
         """Copies of the sealed files under readable names in `to`; all of them, or none and an error."""

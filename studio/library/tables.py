@@ -6,7 +6,18 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Integer, MetaData, RowMapping, String, Table, column, table
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Integer,
+    LargeBinary,
+    MetaData,
+    RowMapping,
+    String,
+    Table,
+    column,
+    table,
+)
 
 from studio.library import codec
 from studio.types import Asset
@@ -38,6 +49,15 @@ assets = Table(
 )
 shown = [c for c in assets.c if c.name not in ("words", "remarks")]
 """The columns an `Asset` is read from."""
+
+fingerprints = Table(
+    "fingerprints",
+    metadata,
+    Column("seq", BigInteger, primary_key=True),
+    Column("medium", String),
+    Column("mark", LargeBinary),
+    Column("thumb", LargeBinary),
+)
 
 assets_fts = table("assets_fts", column("rowid"), column("assets_fts"))
 
