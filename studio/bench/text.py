@@ -128,7 +128,8 @@ def _transformers_rate(model: Model) -> float:
         out = net.generate(
             **inputs, max_new_tokens=TOKENS, min_new_tokens=TOKENS, do_sample=True, temperature=0.8
         )
-        return (out.shape[1] - inputs["input_ids"].shape[1]) / (time.perf_counter() - began)
+        made = int(out.shape[1]) - int(inputs["input_ids"].shape[1])
+        return made / (time.perf_counter() - began)
 
     write()
     return median(write() for _ in range(3))
