@@ -6,7 +6,9 @@ from pathlib import Path
 
 from studio.quality.decode import read_text, read_written
 
-ARMOUR = "<!-- -----BEGIN C2PA MANIFEST----- data:application/c2pa;base64,AAAA -----END C2PA MANIFEST----- -->\n"
+ARMOUR = (
+    "<!-- -----BEGIN C2PA MANIFEST----- data:application/c2pa;base64,AAAA -----END C2PA MANIFEST----- -->\n"
+)
 
 
 def test_as_written_keeps_list_numbers_that_the_scores_leave_out(tmp_path: Path) -> None:
