@@ -60,15 +60,15 @@ def asset_line(asset: Asset, path: Path | None = None) -> str:
 
 
 def _line(value: Any) -> str:
-    return json.dumps(_finite(value), ensure_ascii=False, default=str)
+    return json.dumps(finite(value), ensure_ascii=False, default=str)
 
 
-def _finite(value: Any) -> Any:
-    """JSON has no infinity and no NaN."""
+def finite(value: Any) -> Any:
+    """The value with None for infinity and NaN, which JSON does not have."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     return value

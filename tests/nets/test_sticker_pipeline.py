@@ -9,10 +9,10 @@ import pytest
 import torch
 from PIL import Image
 
-from studio.nets.sticker_pipeline import SignetStickerPipeline, _style_of
 from studio.errors import BadInput, ModelMissing
 from studio.forge.publish_sticker import publish
 from studio.nets.autoencoder import Autoencoder
+from studio.nets.sticker_pipeline import SignetStickerPipeline, _style_of
 from studio.nets.transformer import StickerTransformer
 from studio.nets.upscaler import Upscaler
 
