@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from studio.errors import StudioError
+from studio.errors import BadInput, StudioError
 from studio.forge.base import recipes
 from studio.forge.track import Track
 from studio.options import read_options
@@ -30,6 +30,8 @@ def main() -> int:
     given = parser.parse_args()
     try:
         recipe = recipes.lookup(given.recipe)
+        if wrong := [pair for pair in given.set if "=" not in pair]:
+            raise BadInput(f"--set takes NAME=VALUE, not {wrong[0]!r}.")
         options: Any = read_options(recipe.Options, dict(pair.split("=", 1) for pair in given.set))
         if given.threads:
             import torch

@@ -124,7 +124,8 @@ class Evaluation:
         places = {name: place for place, name in enumerate(names)}
         own = torch.tensor([places[self.data.records[i].concept] for i in rows])
         near = (self._through(self.judge.picture, pictures) @ vectors.T).topk(min(at, len(names))).indices
-        return (near == own[:, None]).any(1).double().numpy()
+        hits: Floats = (near == own[:, None]).any(1).double().numpy()
+        return hits
 
     def features(self, pictures: torch.Tensor) -> Floats:
         result: Floats = self._through(self.judge.features, pictures).double().numpy()

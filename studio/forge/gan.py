@@ -66,6 +66,7 @@ class Gan:
         torch.manual_seed(options.seed)
         autoencoder = Autoencoder.from_pretrained(options.autoencoder).eval()
         model = StyleGenerator(latent=autoencoder.config.latent, width=options.width)
+        model.save_config(track.folder)
         if train(GanTask(PictureData(data), model, autoencoder, options), options, track).finished:
             model.save_pretrained(track.folder / "generator")
         return track.folder / "generator"

@@ -46,6 +46,7 @@ class PretrainAlign:
 
         torch.manual_seed(options.seed)
         model = Aligner()
+        model.save_config(track.folder)
         if train(AlignTask(PictureData(data), model), options, track).finished:
             model.save_pretrained(track.folder / "align")
         return track.folder / "align"

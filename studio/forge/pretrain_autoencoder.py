@@ -56,6 +56,7 @@ class PretrainAutoencoder:
             if options.start_from
             else Autoencoder(latent=options.latent)
         )
+        model.save_config(track.folder)
         task = AutoencoderTask(PictureData(data), model, options)
         outcome = train(task, options, track)
         if outcome.finished:

@@ -67,6 +67,7 @@ class PretrainDiffusion:
         else:
             shape = {"width": options.width, "depth": options.depth, "heads": options.heads}
             model = StickerTransformer(latent=autoencoder.config.latent, **shape)
+        model.save_config(track.folder)
         task = DiffusionTask(PictureData(data), model, autoencoder, options)
         if train(task, options, track).finished:
             model.save_pretrained(track.folder / "transformer")

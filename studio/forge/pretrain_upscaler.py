@@ -63,6 +63,7 @@ class PretrainUpscaler:
         draw_large(data, options.pictures)
         torch.manual_seed(options.seed)
         model = Upscaler(width=options.width, depth=options.depth)
+        model.save_config(track.folder)
         task = UpscalerTask(PictureData(data), model, Autoencoder.from_pretrained(options.autoencoder).eval())
         if train(task, options, track).finished:
             model.save_pretrained(track.folder / "upscaler")

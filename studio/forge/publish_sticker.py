@@ -34,11 +34,8 @@ class Trained:
     step: int | None
 
 
-def trained(part: str, folder: Path, shape: Mapping[str, Any]) -> Trained:
-    """The model of `part` in a finished folder, or the newest averaged weights of a run.
-
-    `shape` are the constructor's arguments of a run (a finished folder has its own config.json).
-    """
+def trained(part: str, folder: Path) -> Trained:
+    """The model of `part` in a finished folder, or the newest averaged weights of a run (also a running one)."""
     from importlib import import_module
 
     from safetensors.torch import load_model
@@ -47,13 +44,14 @@ def trained(part: str, folder: Path, shape: Mapping[str, Any]) -> Trained:
 
     module, name = PARTS[part]
     cls = getattr(import_module(module), name)
-    if (folder / "config.json").exists():
+    if (folder / "diffusion_pytorch_model.safetensors").exists():
         return Trained(cls.from_pretrained(folder), None)
     state = newest(folder)
-    if state is None:
+    if state is None or not (folder / "config.json").exists():
         raise ModelMissing(f"{folder} holds neither a model nor a run's checkpoint; train it first.")
-    model = cls(**shape)
-    load_model(model, str(state / "model.ema.safetensors"))
+    model = cls.from_config(cls.load_config(folder))
+    averaged = state / "model.ema.safetensors"
+    load_model(model, str(averaged if averaged.exists() else state / "model.safetensors"))
     return Trained(model.eval(), json.loads((state / "state.json").read_text("utf-8"))["step"])
 
 
@@ -122,16 +120,8 @@ def main() -> None:
     for name in ("transformer", "autoencoder", "upscaler", "out"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     given = parser.parse_args()
-    run = (
-        json.loads((given.transformer / "shape.json").read_text())
-        if (given.transformer / "shape.json").exists()
-        else {}
-    )
-    models = {
-        "transformer": trained("transformer", given.transformer, run).model,
-        "vae": trained("vae", given.autoencoder, {}).model,
-        "upscaler": trained("upscaler", given.upscaler, {}).model,
-    }
+    folders = {"transformer": given.transformer, "vae": given.autoencoder, "upscaler": given.upscaler}
+    models = {part: trained(part, folder).model for part, folder in folders.items()}
     publish(given.out, models)
 
 
