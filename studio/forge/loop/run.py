@@ -156,9 +156,11 @@ class Run:
         size = self.options.batch_size
         first = place * size * self.options.accumulate
         for part in range(self.options.accumulate):
-            chosen = order[first + part * size : first + (part + 1) * size][self.rank :: self.world]
-            if len(chosen):
-                yield rows[chosen.numpy()]
+            batch = order[first + part * size : first + (part + 1) * size]
+            if len(batch):
+                # A last batch smaller than the processes is shared, since all of them must step together.
+                own = batch[self.rank :: self.world]
+                yield rows[(own if len(own) else batch).numpy()]
 
     @torch.no_grad()
     def _measure(self, split: str) -> float | None:
