@@ -22,6 +22,7 @@ from typing import Any, ClassVar
 from studio.catalog import Model
 from studio.engines.base import Device, engines
 from studio.engines.loudness import Meter, bring_to, true_peak
+from studio.engines.speech_graph import products_are_exact, with_products
 from studio.engines.speech_reader import LANGUAGES, Reader
 from studio.engines.speech_script import Piece
 from studio.engines.speech_take import Take, sweep
@@ -85,9 +86,9 @@ class Kokoro:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
         try:
-            self._session = onnxruntime.InferenceSession(
-                str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"]
-            )
+            path = folder / "model.onnx"
+            graph = with_products(path) if products_are_exact() else str(path)
+            self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
             self._voices = _voices(folder / "voices.npz")
             self._vocabulary = json.loads((folder / "vocab.json").read_text("utf-8"))["vocab"]
         except Exception as error:  # onnxruntime has its own exceptions for a broken graph
@@ -95,6 +96,8 @@ class Kokoro:
                 f"{self._model.title} cannot be read; remove it and pull it again: "
                 f"python -m studio models pull {self._model.name}"
             ) from error
+        if self._lexicon.is_dir():  # most scripts are English: ready before the first one comes
+            self._reader("en-us")
         sweep(self._takes, self._settings.keep_temporary_days)
 
     def close(self) -> None:

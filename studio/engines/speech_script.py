@@ -13,7 +13,7 @@ from studio.engines.speech_markup import is_mark
 from studio.engines.speech_units import words
 
 # Kokoro takes 510 symbols; long ones blur at their end, so pieces stay well below.
-MOST_PHONEMES = 320
+MOST_PHONEMES = 220
 # About three seconds of speech: what two processor cores make within a second.
 FIRST_PHONEMES = 48
 
