@@ -50,9 +50,9 @@ class English:
             if token.isspace():
                 out.append(" ")
                 continue
-            if token in said:
-                following = said[token] or following
-                out.append(said[token])
+            if "\ue100" <= token <= "\uf8ff":
+                out.append(said.get(token, ""))
+                following = out[-1] or following
                 continue
             if not token[0].isalpha():
                 following = token if token in _STOPS else following
