@@ -37,7 +37,7 @@ class TextOptions:
         400, "Longest answer", low=1, high=8192, hint="In tokens, about ¾ of a word each"
     )
     temperature: float = option(
-        0.8,
+        0.9,
         "Temperature",
         low=0.0,
         high=2.0,
@@ -96,9 +96,9 @@ class TextMarker(Protocol):
 
 
 class TokenMark(Protocol):
-    """A text watermark as it stands in `Job.token_mark`; `start` is called once for each text."""
+    """A text watermark as it stands in `Job.token_mark`; `start` is called once for each text, with its seed."""
 
-    def start(self) -> TextMarker: ...
+    def start(self, seed: int) -> TextMarker: ...
 
 
 class Sampler:
@@ -107,7 +107,7 @@ class Sampler:
     def __init__(self, options: TextOptions, seed: int, mark: TokenMark | None = None) -> None:
         self._options = options
         self._rng = np.random.Generator(np.random.PCG64(seed % 2**64))
-        self._marker = mark.start() if mark is not None else None
+        self._marker = mark.start(seed) if mark is not None else None
         self._scratch: Floats = np.empty(0, np.float32)
 
     def choose(self, context: Sequence[int], logits: Floats) -> tuple[int, float]:

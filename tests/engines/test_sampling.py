@@ -115,7 +115,7 @@ class Recorder:
         self.started = 0
         self.seen: list[tuple[list[int], Ids, Floats]] = []
 
-    def start(self) -> Recorder:
+    def start(self, seed: int) -> Recorder:
         self.started += 1
         return self
 

@@ -87,7 +87,7 @@ def test_copy_streams_and_its_facts_are_true(engine: TextLlama) -> None:
     assert draft.facts["tokens"] <= 40
     assert draft.facts["perplexity"] > 1
     assert 0 < draft.facts["seconds_to_first_token"] < draft.seconds
-    assert draft.settings["max_tokens"] == 40 and draft.settings["temperature"] == 0.8
+    assert draft.settings["max_tokens"] == 40 and draft.settings["temperature"] == 0.9
     assert progress and all(isinstance(step.preview, str) for step in progress)
     assert all(draft.payload.startswith(str(step.preview).rstrip()) for step in progress)
     assert "<|im_end|>" not in draft.payload
@@ -182,7 +182,7 @@ def test_control_tokens_in_a_brief_are_only_text(model: Model) -> None:
 class Last:
     """A mark that always takes the least likely candidate."""
 
-    def start(self) -> Last:
+    def start(self, seed: int) -> Last:
         return self
 
     def choose(
