@@ -8,7 +8,8 @@ Pillutla et al. 2021 (MAUVE).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from threadpoolctl import threadpool_limits
 
@@ -18,14 +19,20 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
 SUBSETS = 100
 SUBSET_SIZE = 500
 BLOCK = 1000
 MAUVE_SCALE = 5.0
 MAUVE_POINTS = 25
 
-# BLAS threads spin: for many small products beside a busy model, two are slower than one.
-one_thread = threadpool_limits.wrap(limits=1, user_api="blas")
+
+def one_thread(function: Callable[P, R]) -> Callable[P, R]:
+    """BLAS threads spin: for many small products beside a busy model, two are far slower than one."""
+    limited: Callable[P, R] = threadpool_limits.wrap(limits=1, user_api="blas")(function)
+    return limited
 
 
 def frechet(mean_a: Floats, cov_a: Floats, mean_b: Floats, cov_b: Floats) -> float:
