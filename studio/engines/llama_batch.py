@@ -62,13 +62,10 @@ class Batcher:
             try:
                 self._admit()
                 self._step()
-            except Exception as error:  # this thread serves all: those who write now get the error
-                for writing in self._slots.clear():
+            except Exception as error:  # this thread serves all: those who write now get it, else who waits
+                for writing in self._slots.clear() or self._drain():
                     writing.end("error", error)
-        with self._news:
-            lost = [*self._slots.clear(), *self._waiting]
-            self._waiting.clear()
-        for writing in lost:
+        for writing in [*self._slots.clear(), *self._drain()]:
             writing.end("error", WorkerLost("The language model was closed; send the brief again."))
         self._slots.context.close()
 
@@ -83,18 +80,23 @@ class Batcher:
         """Seat all that can be seated now. Only this thread takes from the queue."""
         with self._news:
             waiting = list(self._waiting)
-        leaving = [writing for writing in waiting if writing.cancelled()]
-        for writing in leaving:
+        for writing in [one for one in waiting if one.cancelled()]:
+            self._leave_queue(writing, waiting)
             writing.end("cancelled")
-        waiting = [writing for writing in waiting if not writing.ended]
         while (turn := self._slots.next(waiting)) is not None:
-            waiting.remove(turn)
-            leaving.append(turn)
+            self._leave_queue(turn, waiting)
             self._slots.seat(turn)
-        if leaving:
-            with self._news:
-                for writing in leaving:
-                    self._waiting.remove(writing)
+
+    def _leave_queue(self, writing: Writing, waiting: list[Writing]) -> None:
+        waiting.remove(writing)
+        with self._news:
+            self._waiting.remove(writing)
+
+    def _drain(self) -> list[Writing]:
+        with self._news:
+            waiting = list(self._waiting)
+            self._waiting.clear()
+        return waiting
 
     def _step(self) -> None:
         rows, wanted = self._rows()

@@ -115,13 +115,14 @@ class Slots:
         best = max(self._slots, key=lambda slot: (shared(slot.cached, writing.prompt), slot in free))
         common = shared(best.cached, writing.prompt)
         target = best if best in free else min(free, key=lambda slot: slot.turn)
+        target.cached, target.writing = [], writing
         if best is not target:
             if common >= LEAST_SHARED:
                 self.context.copy(best.index, target.index)
             else:
                 common = 0
         writing.reused = common if self.context.truncate(target.index, common) else 0
-        target.cached, target.writing = writing.prompt[: writing.reused], writing
+        target.cached = writing.prompt[: writing.reused]
 
     def leave(self, slot: Slot) -> None:
         """The text of `slot` has ended; what was cached stays for the next that begins alike."""

@@ -26,8 +26,6 @@ GREEDY = TextOptions(temperature=0.0)
 class FakeContext:
     """After token t comes t + 1; 127 is followed by the end, POISON by nonsense."""
 
-    opened: list[FakeContext]
-
     def __init__(self, slots: int) -> None:
         self.slots, self.room = slots, CELLS // slots
         self.memory: list[list[int]] = [[] for _ in range(slots)]
@@ -75,12 +73,16 @@ class Desk:
     """Submits texts and waits for their ends."""
 
     def __init__(self) -> None:
+        self.no_room = False
+        self.ended: queue.SimpleQueue[Writing] = queue.SimpleQueue()
         self.contexts: list[FakeContext] = []
         self.batcher = Batcher(
             self._open, lambda token: bytes([token]), lambda token: token == END, ThreadChoice(1)
         )
 
     def _open(self, slots: int) -> FakeContext:
+        if self.no_room:
+            raise OutOfMemory("no room")
         self.contexts.append(FakeContext(slots))
         return self.contexts[-1]
 
@@ -102,11 +104,8 @@ class Desk:
             Writing(group, prompt, Sampler(GREEDY, 0), TextStream(stops), max_tokens, cancelled, self._tell)
             for _ in range(count)
         ]
-        self.news: queue.SimpleQueue[Writing]
         self.batcher.submit(writings)
         return writings
-
-    ended: queue.SimpleQueue[Writing]
 
     def _tell(self, writing: Writing) -> None:
         if writing.ended:
@@ -119,7 +118,6 @@ class Desk:
 @pytest.fixture
 def desk() -> Iterator[Desk]:
     one = Desk()
-    one.ended = queue.SimpleQueue()
     yield one
     for context in one.contexts:
         context.gate.set()
@@ -222,6 +220,20 @@ def test_an_error_of_the_device_reaches_those_who_write_and_then_all_goes_on(des
     assert next_one.reused == 0
 
 
+def test_a_context_that_cannot_be_cut_anew_fails_the_long_text_only(desk: Desk) -> None:
+    desk.no_room = True
+    [long] = desk.write(prompt(150), 60)
+    desk.wait(1)
+    assert isinstance(long.error, OutOfMemory)
+    [short] = desk.write(prompt(9))
+    desk.wait(1)
+    assert short.stream.text == "ABCDE"
+    desk.no_room = False
+    [long] = desk.write(prompt(150), 10)
+    desk.wait(1)
+    assert long.ended == "length"
+
+
 def test_closing_ends_what_is_written_and_refuses_more(desk: Desk) -> None:
     desk.context.gate.clear()
     writings = desk.write(prompt(9), 20, count=9)
@@ -237,7 +249,6 @@ def test_closing_ends_what_is_written_and_refuses_more(desk: Desk) -> None:
 
 def test_many_threads_get_what_each_asked_for() -> None:
     desk = Desk()
-    desk.ended = queue.SimpleQueue()
     asked = [desk.write(prompt(8 + i % 5, 64 + i % 40), 3 + i % 4)[0] for i in range(60)]
     desk.wait(60)
     for i, one in enumerate(asked):
