@@ -1,10 +1,12 @@
-"""Sound to measure with, drawn from a seed: syllables with pauses, and plucked chords over a beat."""
+"""Sound to measure with: lines in the studio's voices; from a seed, syllables with pauses and plucked chords over a beat."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from studio.types import Sound
+from studio.types import Brief, Draft, Job, Sound
 
 if TYPE_CHECKING:
     import numpy as np
@@ -83,3 +85,31 @@ def tune(seed: int, seconds: float, rate: int = 44_100) -> Sound:
             add(0.3 * draw.standard_normal(len(t)) * np.exp(-t * (80 if beat % 2 else 30)), beat * step, 0.5)
     samples += 1e-4 * draw.standard_normal(samples.shape)
     return Sound((0.5 * samples / np.abs(samples).max()).astype(np.float32), rate)
+
+
+_LINES = (
+    "The lighthouse on the northern point was built in eighteen sixty two, and its keeper walked down to the harbour.",
+    "Our new running shoes weigh less than an apple, and yet they carry you further. Try them for thirty days.",
+    "Please keep your ticket until the end of the journey. The next train leaves from platform four in seven minutes.",
+    "A good soup begins with patience. Let the onions soften slowly, then add the carrots and the stock.",
+    "Last winter the river froze for the first time in thirty years, and children met in the middle to play.",
+)
+
+
+def spoken(home: Path) -> list[Sound]:
+    """One line in each voice of the studio. Raises ModelMissing with the command that gets the voices."""
+    from studio.catalog import Catalog
+    from studio.engines.devices import cpu
+    from studio.engines.speech_kokoro import VOICES, Kokoro
+    from studio.settings import Settings
+
+    settings = Settings.read({}, home=home, device="cpu")
+    engine = Kokoro(Catalog.read(settings).require("kokoro-82m"), cpu(), settings)
+    engine.load()
+    sounds = []
+    for seed, (voice, line) in enumerate(zip(VOICES, _LINES, strict=True)):
+        brief = Brief("speech", line, options={"voice": voice}, seed=seed)
+        job = Job(voice, brief, "bench", "running", datetime.now(UTC))
+        sounds += [step.payload for step in engine.generate(job) if isinstance(step, Draft)]
+    engine.close()
+    return sounds

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     Spectra = NDArray[np.complex64]
 
 _AIM_DB = 26.2
-_MOST = 0.65
+_MOST = 0.6
 _PASSES, _ADJUST_AFTER = 4, 2
 _GROUP_SLOTS = 3 * FRAME_SLOTS
 _WANTED = 2.6  # what a coded bit should read over three frames, in standard deviations
