@@ -24,7 +24,8 @@ class Track:
     """One run's folder, its stop flag, and its diary.
 
     `stop` ends the run after the current step, with a checkpoint. `listen` receives every printed
-    line. `resume` asks the loop to go on from the newest checkpoint in `folder`.
+    line. `resume` asks the loop to go on from the newest checkpoint in `folder`. `muted` is set in
+    every process of a distributed run but the first.
     """
 
     def __init__(
@@ -37,12 +38,15 @@ class Track:
     ) -> None:
         self.folder, self.resume, self.listen = folder, resume, listen
         self.stop = stop or threading.Event()
+        self.muted = False
         self._writer: Any = None
         self._wandb: Any = None
         folder.mkdir(parents=True, exist_ok=True)
 
     def open(self, options: Mapping[str, Any], step: int) -> None:
         """Begin at `step` (0 unless resumed): forget later entries, then write."""
+        if self.muted:
+            return
         from torch.utils.tensorboard import SummaryWriter
 
         self._forget_after(step)
@@ -54,6 +58,8 @@ class Track:
             self._wandb = _wandb_run(self.folder, options)
 
     def scalars(self, values: Mapping[str, float], step: int) -> None:
+        if self.muted:
+            return
         with (self.folder / "curve.jsonl").open("a", encoding="utf-8") as curve:
             for name, value in values.items():
                 curve.write(json.dumps({"step": step, "name": name, "value": value}) + "\n")
@@ -71,6 +77,8 @@ class Track:
         return file
 
     def say(self, line: str) -> None:
+        if self.muted:
+            return
         with (self.folder / "log.txt").open("a", encoding="utf-8") as log:
             log.write(line + "\n")
         self.listen(line)

@@ -67,7 +67,7 @@ def test_the_loss_falls_and_epochs_are_printed_as_in_the_textbook(tmp_path: Path
     assert outcome.test_loss is not None and outcome.test_loss < first / 3
 
 
-@pytest.mark.parametrize("after", [0.0, 0.25, 0.6])
+@pytest.mark.parametrize("after", [0.0, 0.4])
 def test_sigkill_then_resume_equals_the_uninterrupted_run(whole: Path, tmp_path: Path, after: float) -> None:
     folder = tmp_path / "run"
     command = [*PROGRAM, str(folder)]
@@ -235,4 +235,6 @@ def test_two_processes_train_as_one(tmp_path: Path) -> None:
         for rank in (0, 1)
     ]
     assert [process.wait(120) for process in both] == [0, 0]
-    assert np.isfinite(read_curve(tmp_path / "run")["test/loss"][0][1])
+    curve = read_curve(tmp_path / "run")
+    assert len(curve["test/loss"]) == 1 and np.isfinite(curve["test/loss"][0][1])
+    assert len((tmp_path / "run" / "log.txt").read_text().splitlines()) == 3

@@ -29,6 +29,7 @@ class Run:
             raise BadInput("There is nothing to train on: the data has no usable example.")
         self.task, self.options, self.track = task, options, track
         self.rank, self.world = _join_processes()
+        track.muted = self.rank > 0  # one diary for all processes
         self.device = next(next(iter(task.nets.values())).parameters()).device
         batch = options.batch_size * options.accumulate
         self.steps_per_epoch = math.ceil(len(task.rows["train"]) / batch)
@@ -77,6 +78,8 @@ class Run:
             state = checkpoint.load(found, self.task.nets, self.optimizers, self.ema)
             checkpoint.refuse_changes(state.options, options)
             self.scaler.load_state_dict(state.scaler)
+        if self.world > 1:
+            distributed.barrier()  # all have looked before the first one writes
         self.track.open(options, state.step)
         return state
 
