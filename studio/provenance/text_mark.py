@@ -94,7 +94,8 @@ def tournament(probabilities: NDArray[np.floating[Any]], bits: Bits) -> NDArray[
     p = probabilities
     for layer in np.ascontiguousarray(bits.T, dtype=np.float64):
         p = p * (layer + (1.0 - p.dot(layer)))
-    return np.maximum(p, 0.0)  # rounding may leave −1e-34
+    won: NDArray[np.floating[Any]] = np.maximum(p, 0.0)  # rounding may leave −1e-34
+    return won
 
 
 def _secrets(key: bytes, context: Sequence[int]) -> bytes:
