@@ -21,7 +21,7 @@ from studio.provenance.audio_code import CHANCE, encode, message_of
 from studio.provenance.audio_embed import change
 from studio.provenance.audio_locate import READINGS_PER_WINDOW, Find, find, read_at, windows
 from studio.provenance.audio_pattern import first_hop, pattern_of
-from studio.provenance.audio_plane import RATE, feature, presence, resampled, spectra
+from studio.provenance.audio_plane import RATE, resampled, seen
 from studio.provenance.audio_segments import segments
 from studio.provenance.base import Detection
 from studio.types import Kind, Sound
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["AudioMark", "can_carry", "message_of"]
 
 LOWEST_RATE, HIGHEST_RATE = 8_000, 192_000
-LEAST_SECONDS, MOST_SECONDS = 2.0, 7_200.0
+LEAST_SECONDS, MOST_SECONDS = 2.0, 3_600.0
 LEAST_SNR_DB = 25.3
 _SILENCE = 1e-4  # −80 dBFS
 
@@ -59,7 +59,7 @@ class AudioMark:
         delta = change(mono, pattern, coded, start)
         added = _fitted(resampled(delta, RATE, payload.sample_rate), len(payload.samples))
         marked = _added(payload.samples, _spread(payload.samples, added))
-        plane = feature(spectra(resampled(_mid(marked), payload.sample_rate, RATE)))
+        plane, _ = seen(resampled(_mid(marked), payload.sample_rate, RATE))
         if read_at(plane, pattern, key, start) != message:
             raise BadInput(
                 "This sound cannot carry the audio mark: there is too little between its tones to hide it in."
@@ -75,8 +75,7 @@ class AudioMark:
         if (reason := can_carry(payload)) is not None:
             return Detection(False, 1.0, detail=reason)
         pattern = pattern_of(key)
-        frames = spectra(resampled(_mid(payload.samples), payload.sample_rate, RATE))
-        plane = feature(frames)
+        plane, heard = seen(resampled(_mid(payload.samples), payload.sample_rate, RATE))
         parts = windows(len(plane))
         for tried, part in enumerate(parts, start=1):
             found = find(plane[part], pattern, key)
@@ -86,7 +85,7 @@ class AudioMark:
                     min(1.0, tried * READINGS_PER_WINDOW * CHANCE),
                     found.message,
                     _story(found),
-                    segments(plane, presence(frames), found, pattern, key),
+                    segments(plane, heard, found, pattern, key),
                 )
         return Detection(False, 1.0, detail="No mark of this studio's key was found.")
 
@@ -113,7 +112,7 @@ def can_carry(sound: Sound) -> str | None:
     if seconds < LEAST_SECONDS:
         return f"The audio mark needs {LEAST_SECONDS:.0f} seconds of sound, this has {seconds:.1f}."
     if seconds > MOST_SECONDS:
-        return "The audio mark is read in recordings of up to two hours; cut this one into parts."
+        return "The audio mark is read in recordings of up to an hour; cut this one into parts."
     mid = np.abs(_mid(samples))
     heard = np.maximum.reduceat(mid, np.arange(0, len(mid), sound.sample_rate // 10)) > _SILENCE
     if heard.sum() < 10 * LEAST_SECONDS - 1:

@@ -31,7 +31,7 @@ _MOST_EVIDENCE = 6.0  # of one slot, so that no single one draws a border
 def segments(
     plane: Floats, heard: Floats, found: Find, pattern: Pattern, key: bytes
 ) -> tuple[tuple[float, float, float], ...]:
-    """(start s, end s, p-value) of the marked stretches of `feature` (hops, bins); `heard` is its `presence`."""
+    """(start s, end s, p-value) of the marked stretches of `feature` (hops, bins); `heard` says which hops can tell (see `seen`)."""
     import numpy as np
 
     cells = cells_of(plane, found.warp)
@@ -99,4 +99,4 @@ def _path(ratio: Floats) -> NDArray[np.bool_]:
 def _chance(scores: Floats) -> float:
     """That unmarked sound agrees this well somewhere in the pattern (normal tail, all places counted)."""
     z = float(scores.sum()) / HOPS_PER_SLOT / sqrt(max(1.0, len(scores) / HOPS_PER_SLOT))
-    return min(1.0, HOPS * 0.5 * erfc(z / sqrt(2)))
+    return min(1.0, max(1e-300, HOPS * 0.5 * erfc(z / sqrt(2))))

@@ -20,6 +20,7 @@ from studio.errors import BadInput
 from studio.provenance.audio_code import CODED_BITS, decode, encode, message_of
 from studio.provenance.audio_mark import AudioMark, can_carry
 from studio.provenance.audio_pattern import BANDS, HOPS, SLOTS, first_hop, pattern_of
+from studio.provenance.audio_plane import feature, seen, spectra
 from studio.types import Sound
 
 KEY, OTHER_KEY = b"k" * 32, b"o" * 32
@@ -196,6 +197,7 @@ ATTACKS = {
     "gain 5, clipped": loudly,
     "gain 0.2": lambda sound: Sound(0.2 * sound.samples, sound.sample_rate),
     "channels swapped": backwards,
+    "one channel": lambda sound: Sound(np.ascontiguousarray(sound.samples[:, -1:]), sound.sample_rate),
     "16 bit": lambda sound: Sound(
         np.round(sound.samples * 32767).astype(np.float32) / 32767, sound.sample_rate
     ),
@@ -231,6 +233,15 @@ def test_blocks_of_a_long_recording_join() -> None:
     assert read.message == MESSAGE
     ((start, end, _),) = read.segments
     assert start < 0.2 and end > 9.8
+
+
+def test_blocks_of_a_long_reading_join() -> None:
+    """Two minutes and a half, read in blocks of a minute: the same as read in one."""
+    long = syllables(2, 150.0, rate=8_000).samples[:, 0]
+    plane, heard = seen(long)
+    whole = feature(spectra(long))
+    assert plane.shape == whole.shape and heard.shape == (len(whole),)
+    assert np.corrcoef(plane.ravel(), whole.ravel())[0, 1] > 0.99
 
 
 @settings(max_examples=8, deadline=None)
