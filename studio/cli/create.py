@@ -48,7 +48,7 @@ def create(
             prompt=_prompt(prompt or []),
             engine=engine,
             model=model,
-            options=_options(set_ or []),
+            options=read_pairs(set_ or []),
             seed=seed,
             count=count,
             template=template,
@@ -70,7 +70,7 @@ def _prompt(words: list[str]) -> str:
     return " ".join(words)
 
 
-def _options(pairs: list[str]) -> dict[str, str]:
+def read_pairs(pairs: list[str]) -> dict[str, str]:
     options = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
