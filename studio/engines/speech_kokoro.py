@@ -38,7 +38,7 @@ AT_ONCE = 2  # pieces in the making; more would wait for the same cores
 
 @dataclass(frozen=True)
 class SpeechOptions:
-    voice: str = option("jf_alpha", "Voice", choices=VOICES, hint="jf_… are women, jm_… is a man")
+    voice: str = option("jm_kumo", "Voice", choices=VOICES, hint="jm_… is a man, jf_… are women")
     language: str = option("en-us", "Language", choices=tuple(LANGUAGES))
     speed: float = option(1.0, "Speed", low=0.5, high=2.0, step=0.05)
     cast: str = option("", "Speakers", hint="Anna=jf_alpha, Ben=jm_kumo: then lines such as “Anna: Hello.”")
