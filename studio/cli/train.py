@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -28,12 +28,12 @@ def train(
     """Train a model. Ctrl-C stops after the current step with a checkpoint; --resume goes on from there."""
     if recipe == "list":
         for one in recipes.values():
-            print(f"{one.name:<24} {(one.__doc__ or '').strip().splitlines()[0]}")
+            print(f"{one.name:<24} {one.summary}")
         return
     chosen = recipes.lookup(recipe)
     if data is None or out is None:
         raise BadInput("A training needs --data and --out.")
-    options = read_options(chosen.Options, read_pairs(set_ or []))
+    options: Any = read_options(chosen.Options, read_pairs(set_ or []))
     if threads:
         import torch
 
