@@ -7,6 +7,7 @@ test keeps the two equal).
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 import types
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ import platformdirs
 
 from studio.errors import BadInput
 
+_DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -100,7 +102,11 @@ class Settings:
         unknown = sorted(set(given) - known)
         if unknown:
             raise BadInput(f"Unknown setting {', '.join(unknown)}; valid: {', '.join(sorted(known))}.")
-        return cls(home=home, **{name: _read(name, hints[name], value) for name, value in given.items()})
+        settings = cls(home=home, **{name: _read(name, hints[name], value) for name, value in given.items()})
+        for device in settings.device.split(","):
+            if not _DEVICE.fullmatch(device.strip()):
+                raise BadInput(f"There is no device {device!r}; choose one of: auto, cpu, mps, cuda, cuda:N.")
+        return settings
 
 
 def _from_file(path: Path) -> dict[str, Any]:
