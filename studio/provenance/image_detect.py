@@ -9,12 +9,22 @@ readings are decoded, which bounds the chance of a false one by `MAX_DECODES` ·
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from studio.provenance.image_code import CHANCE, decode
-from studio.provenance.image_pattern import CANONICAL, PILOTS, TILE, Pattern, pattern_of
-from studio.provenance.image_plane import PLANE, bared, flattened, plane_of
+from studio.provenance.image_guess import plain_guesses, waves_of, wide_guesses
+from studio.provenance.image_pattern import (
+    CARRIERS,
+    LUMA,
+    PILOTS,
+    POINTS,
+    QUICK,
+    SLOW,
+    Pattern,
+    pattern_of,
+)
+from studio.provenance.image_plane import SIEVES, flattened, plane_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,14 +33,20 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float32]
     Complexes = NDArray[np.complex64]
     Pixels = NDArray[np.uint8]
+    Trial = tuple[Floats, tuple[int, ...]]
 
-PLAIN_TRIALS, WIDE_TRIALS = 3, 7
-MAX_DECODES = PLAIN_TRIALS + WIDE_TRIALS
+_SYNC, _ALL = (SLOW,), (SLOW, QUICK, LUMA)
+_LEADS = (
+    _ALL,
+    _SYNC,
+    (LUMA,),
+)  # whose pilots say where the tile lies: a codec may have left only one of them
+WIDE_TRIALS = 4
+MAX_DECODES = len(_LEADS) * (1 + WIDE_TRIALS)
 FALSE_ALARM = MAX_DECODES * CHANCE
-_CELL = CANONICAL / PLANE / TILE  # tiles per cell of the plane
-_PADDED = 512
-_COARSE, _FINE = 64, 256
-_HALF_TURN = 3.141592653589793
+_PADDED = 640
+_COARSE, _FINE, _FINEST = 64, 128, 512
+_REFINEMENTS = ((0.007, _SYNC), (0.003, (SLOW, QUICK)), (0.001, _ALL))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +59,15 @@ class Reading:
 
 def read(pixels: Pixels, key: bytes) -> Reading:
     """Looks for the mark of `key` in uint8 (h, w, 3 or 4)."""
-    spectrum = Spectrum.of(flattened(pixels))
+    import numpy as np
+
+    spectra = spectra_of(flattened(pixels))
     pattern = pattern_of(key)
     best = 0.0
-    for guesses, trials in ((plain_guesses(), PLAIN_TRIALS), (wide_guesses(), WIDE_TRIALS)):
-        clarity, chosen = _promising(spectrum, pattern, guesses, trials)
+    for search in (_plainest, _promising):
+        clarity, trials = search(spectra, pattern)
         best = max(best, clarity)
-        soft = _soft(spectrum, pattern, chosen)
+        soft = np.stack([_soft(spectra, pattern, guess, carriers) for guess, carriers in trials])
         for message in decode(soft, key):
             if message is not None:
                 return Reading(message, best)
@@ -58,26 +76,29 @@ def read(pixels: Pixels, key: bytes) -> Reading:
 
 @dataclass(frozen=True, eq=False)
 class Spectrum:
-    """The plane of a picture and its padded spectrum, about the centre of the plane."""
+    """A plane and its padded spectrum, about the centre of the plane."""
 
     plane: Floats
-    padded: Complexes
 
-    @classmethod
-    def of(cls, rgb: Pixels) -> Spectrum:
+    @cached_property
+    def padded(self) -> Complexes:
+        """complex64 (n, n), the mean wave in the middle."""
         import numpy as np
         from scipy import fft
 
-        plane = bared(plane_of(rgb))
-        height, width = plane.shape
+        height, width = self.plane.shape
         size = max(_PADDED, fft.next_fast_len(2 * max(height, width)))
-        padded = fft.fftshift(fft.fft2(plane, (size, size)))
+        padded = fft.fftshift(fft.fft2(self.plane, (size, size)))
         cycles = (np.arange(size) - size // 2) * (2j * np.pi / size)
         down, right = np.exp(cycles * (height - 1) / 2), np.exp(cycles * (width - 1) / 2)
-        return cls(plane, (padded * down[:, None] * right).astype(np.complex64))
+        down, right = down.astype(np.complex64), right.astype(np.complex64)
+        return np.asarray(padded * down[:, None] * right)
 
     def near(self, waves: Floats) -> Complexes:
-        """complex (…): the spectrum at `waves` (…, 2) in cycles per cell (right, down), interpolated."""
+        """complex64 (…): the heights of `waves` (…, 2; cycles per cell, right and down), interpolated.
+
+        They are whitened: noise is as strong at every wave.
+        """
         import numpy as np
         from scipy.ndimage import map_coordinates
 
@@ -85,7 +106,7 @@ class Spectrum:
         at = np.moveaxis(waves[..., ::-1], -1, 0) * size + size // 2
         real = map_coordinates(self.padded.real, at, order=1)
         imaginary = map_coordinates(self.padded.imag, at, order=1)
-        return np.asarray(real + 1j * imaginary, np.complex64)
+        return np.asarray(-(real + 1j * imaginary) / np.sqrt(_steepness(waves)), np.complex64)
 
     def exact(self, waves: Floats) -> Complexes:
         """complex64 (points,): the heights of the waves (points, 2) that the slopes in the plane belong to."""
@@ -95,117 +116,116 @@ class Spectrum:
         down = np.exp(-2j * np.pi * np.outer(waves[:, 1], np.arange(height) - (height - 1) / 2))
         right = np.exp(-2j * np.pi * np.outer(np.arange(width) - (width - 1) / 2, waves[:, 0]))
         summed = (down.astype(np.complex64) @ self.plane) * right.T.astype(np.complex64)
-        return np.asarray(-summed.sum(axis=1) / (waves**2).sum(axis=1), np.complex64)
+        return np.asarray(-summed.sum(axis=1) / _steepness(waves), np.complex64)
 
 
-# --- Guesses: rows of (turn in radians, logarithm of the size, mirrored 0 or 1) ------------------
+def spectra_of(rgb: Pixels) -> tuple[Spectrum, ...]:
+    """The spectrum that each carrier is read from."""
+    by_channel = {channel: Spectrum(plane_of(rgb, sieve)) for channel, sieve in SIEVES.items()}
+    return tuple(by_channel[carrier.channel] for carrier in CARRIERS)
 
 
-@cache
-def plain_guesses() -> Floats:
-    """The eight ways to lay a sheet on a table, unscaled."""
+def _steepness(waves: Floats) -> Floats:
+    """How strongly the difference operator of the planes answers to waves (…, 2) of unit height."""
     import numpy as np
 
-    return np.array([(quarter * _HALF_TURN / 2, 0.0, m) for m in (0, 1) for quarter in range(4)], np.float32)
+    return np.asarray(4 * (np.sin(np.pi * waves) ** 2).sum(axis=-1), np.float32)
 
 
-@cache
-def wide_guesses() -> Floats:
-    """Turns within ±17° at the size they have when nothing else is done, less at sizes from 0.45 to 1.5."""
+def _plainest(spectra: tuple[Spectrum, ...], pattern: Pattern) -> tuple[float, list[Trial]]:
+    """The plain guess that each lead finds clearest, as it stands, and how clear the best is."""
+    guesses = plain_guesses()
+    clarity = [_clarity(spectra, pattern, guesses, lead) for lead in _LEADS]
+    trials = [(guesses[one.argmax()], lead) for one, lead in zip(clarity, _LEADS, strict=True)]
+    return float(max(one.max() for one in clarity)), trials
+
+
+def _promising(spectra: tuple[Spectrum, ...], pattern: Pattern) -> tuple[float, list[Trial]]:
+    """The clearest of the wide guesses after refinement, and how clear the best is."""
     import numpy as np
 
-    step = 0.02
-    sizes = np.arange(-0.8, 0.41, step)
-    rows = [(0.0, size) for size in sizes]
-    rows += [(turn * step, size) for turn in range(-7, 8) if turn for size in sizes if -0.45 <= size <= 0.25]
-    rows += [(turn * step, size) for turn in range(-15, 16) if abs(turn) > 7 for size in sizes if -0.2 <= size <= 0.05]
-    return np.array([(*row, mirrored) for row in rows for mirrored in (0, 1)], np.float32)
-
-
-def waves_of(points: NDArray[np.int64], guesses: Floats) -> Floats:
-    """float (guesses, points, 2): cycles per cell of the lattice points under each guess."""
-    import numpy as np
-
-    turn, size, mirrored = guesses.T
-    scale = _CELL * np.exp(-size)
-    cosine, sine = np.cos(turn) * scale, np.sin(turn) * scale
-    across = points[:, 0] * (1 - 2 * mirrored[:, None])
-    right = across * cosine[:, None] - points[:, 1] * sine[:, None]
-    down = across * sine[:, None] + points[:, 1] * cosine[:, None]
-    return np.stack([right, down], axis=-1)
-
-
-def _promising(spectrum: Spectrum, pattern: Pattern, guesses: Floats, trials: int) -> tuple[float, Floats]:
-    """The clearest `trials` guesses after refinement, best first, and the clarity of the best."""
-    import numpy as np
-
-    clarity = _clarity(spectrum, pattern, guesses)
-    order = list(np.argsort(-clarity))
-    kept: list[int] = []
-    while order and len(kept) < trials:
-        kept.append(order.pop(0))
-        apart = np.abs(guesses - guesses[kept[-1]]).max(axis=1) > 0.05
-        order = [at for at in order if apart[at]]
-    refined, best = [], []
-    for guess in guesses[kept]:
-        top = 0.0
-        for reach, step in ((2, 0.007), (2, 0.002)):
-            moves = np.arange(-reach, reach + 1) * step
+    guesses = wide_guesses()
+    order = np.argsort(-_clarity(spectra, pattern, guesses, _SYNC))
+    refined: list[tuple[float, Floats]] = []
+    while len(order) and len(refined) < WIDE_TRIALS:
+        guess = guesses[order[0]]
+        order = order[np.abs(guesses[order] - guess).max(axis=1) > 0.05]
+        for step, carriers in _REFINEMENTS:
+            moves = np.arange(-2, 3) * step
             around = np.array([guess + (turn, size, 0) for turn in moves for size in moves], np.float32)
-            values = _clarity(spectrum, pattern, around)
+            values = _clarity(spectra, pattern, around, carriers)
             top, guess = float(values.max()), around[values.argmax()]
-        best.append(top)
-        refined.append(guess)
-    return max(best), np.array(refined)[np.argsort(best)[::-1]]
+        refined.append((top, guess))
+    return max(top for top, _ in refined), [(guess, lead) for _, guess in refined for lead in _LEADS]
 
 
-def _clarity(spectrum: Spectrum, pattern: Pattern, guesses: Floats) -> Floats:
+def _clarity(
+    spectra: tuple[Spectrum, ...], pattern: Pattern, guesses: Floats, carriers: tuple[int, ...]
+) -> Floats:
     """float (guesses,): the best agreement of the pilots over all shifts, in deviations of chance."""
     import numpy as np
 
-    waves = waves_of(pattern.points[:PILOTS], guesses)
-    values = spectrum.near(waves) * pattern.phases[:PILOTS].conj() / np.hypot(waves[..., 0], waves[..., 1])
-    size = np.abs(values) + 1e-9
-    typical = np.median(size, axis=1, keepdims=True)
-    values = values * np.minimum(1, 1.5 * typical / size)
-    best = np.concatenate([_agreement(pattern, rows, _COARSE).max(axis=(1, 2)) for rows in np.array_split(values, max(1, len(values) // 64))])
+    points = pattern.points[carriers, :PILOTS].reshape(-1, 2)
+    values = np.concatenate(
+        [
+            _pilots(spectra[at], waves_of(pattern.points[at, :PILOTS], guesses), pattern.phases[at])
+            for at in carriers
+        ],
+        axis=1,
+    )
+    grid = _COARSE if carriers == _SYNC else _FINE
+    pieces = np.array_split(values, 1 + len(values) * grid**2 // 2**20)
+    best = np.concatenate([_agreement(points, rows, grid).max(axis=(1, 2)) for rows in pieces])
     return np.asarray(best / np.sqrt((np.abs(values) ** 2).sum(axis=1) / 2 + 1e-12))
 
 
-def _agreement(pattern: Pattern, values: Complexes, grid: int) -> Floats:
-    """float (guesses, grid, grid): −Re Σ value · exp(−2πi point · shift) for shifts in grid-ths of a tile."""
+def _pilots(spectrum: Spectrum, waves: Floats, phases: Complexes) -> Complexes:
+    """complex64 (guesses, 64): pilots freed of their phases, of like size, with the outliers held back."""
+    import numpy as np
+
+    values = spectrum.near(waves) * phases[:PILOTS].conj()
+    size = np.abs(values) + 1e-9
+    typical = np.median(size, axis=1, keepdims=True)
+    return np.asarray(values / size * np.minimum(size / typical, 1.5), np.complex64)
+
+
+def _agreement(points: NDArray[np.int64], values: Complexes, grid: int) -> Floats:
+    """float (guesses, grid, grid): Re Σ value · exp(−2πi point · shift) for shifts in grid-ths of a tile."""
     import numpy as np
     from scipy import fft
 
     table = np.zeros((len(values), grid, grid // 2 + 1), np.complex64)
-    points = pattern.points[:PILOTS]
     table[:, points[:, 0], points[:, 1]] = values.conj()
-    return np.asarray(-fft.irfft2(table, (grid, grid)) * (grid * grid / 2))
+    return np.asarray(fft.irfft2(table, (grid, grid)) * (grid * grid / 2))
 
 
-def _soft(spectrum: Spectrum, pattern: Pattern, guesses: Floats) -> Floats:
-    """float32 (guesses, 320): soft bits of each guess at its best shift."""
+def _soft(spectra: tuple[Spectrum, ...], pattern: Pattern, guess: Floats, lead: tuple[int, ...]) -> Floats:
+    """float32 (320,): soft bits of a guess at the shift that the pilots of `lead` like best."""
     import numpy as np
 
-    rows = []
-    for guess, waves in zip(guesses, waves_of(pattern.points, guesses), strict=True):
-        values = spectrum.exact(waves) * pattern.phases.conj()
-        pilots = values[:PILOTS] * np.hypot(*waves[:PILOTS].T)
-        at = _agreement(pattern, -pilots[None], _FINE)[0].argmax()
-        shift = np.array(np.unravel_index(at, (_FINE, _FINE))) / _FINE
-        rows.append(demodulated(pattern, values * np.exp(-2j * np.pi * (pattern.points @ shift))))
-    return np.array(rows)
+    waves = [waves_of(points, guess[None])[0] for points in pattern.points]
+    pilots = [_pilots(spectra[at], waves[at][None, :PILOTS], pattern.phases[at]) for at in lead]
+    known = pattern.points[lead, :PILOTS].reshape(-1, 2)
+    agreement = _agreement(known, np.concatenate(pilots, axis=1), _FINEST)[0]
+    shift = np.array(np.unravel_index(agreement.argmax(), agreement.shape)) / _FINEST
+    values = [s.exact(w) for s, w in zip(spectra, waves, strict=True)]
+    turned = np.array(values) * pattern.phases.conj() * np.exp(2j * np.pi * (pattern.points @ -shift))
+    return demodulated(pattern, turned)
 
 
 def demodulated(pattern: Pattern, values: Complexes) -> Floats:
-    """float32 (320,): soft bits from values (224,) freed of base phase and shift, weighted as pilots fared."""
+    """float32 (320,): soft bits from values (3, 224) freed of base phase and shift, weighted as pilots fared."""
     import numpy as np
 
-    radius = np.log(np.hypot(*pattern.points.T))
-    near = np.exp(-((radius[:, None] - radius[:PILOTS]) ** 2) / (2 * 0.25**2))
-    near /= near.sum(axis=1, keepdims=True)
-    mean = near @ values[:PILOTS].real
-    spread = near @ (np.abs(values[:PILOTS]) ** 2) - mean**2
-    soft = pattern.soft((values * np.maximum(mean, 1e-9) / np.maximum(spread, 1e-9))[PILOTS:])
+    total = np.zeros(POINTS - PILOTS, np.complex64)
+    for points, row in zip(pattern.points, values, strict=True):
+        radius = np.log(np.hypot(*points.T))
+        near = np.exp(-((radius[:, None] - radius[:PILOTS]) ** 2) / (2 * 0.25**2))
+        near /= near.sum(axis=1, keepdims=True)
+        mean = near @ row[:PILOTS].real
+        spread = near @ (np.abs(row[:PILOTS]) ** 2) - mean**2
+        total += (row * np.maximum(mean, 0) / np.maximum(spread, 1e-9))[PILOTS:]
+    soft = np.empty(2 * len(total), np.float32)
+    soft[pattern.order] = np.stack([total.real, total.imag], axis=1).ravel()
     limit = 4 * np.abs(soft).mean() + 1e-9
     return np.clip(soft, -limit, limit)

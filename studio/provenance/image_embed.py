@@ -1,4 +1,4 @@
-"""Putting the picture mark in: blue goes up and down a little, as much as each place can hide.
+"""Putting the picture mark in: blue (and luma in texture) goes up and down as much as each place can hide.
 
 The embedder reads its own work as the detector would, plain and after JPEG, and strengthens the waves that
 came out weak at the cost of those that came out strong.
@@ -9,9 +9,10 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
-from studio.provenance.image_detect import Spectrum, demodulated, waves_of
-from studio.provenance.image_pattern import CANONICAL, PILOTS, pattern_of, render, shift_of
-from studio.provenance.image_plane import flattened, resized, scale_of
+from studio.provenance.image_detect import demodulated, spectra_of
+from studio.provenance.image_guess import waves_of
+from studio.provenance.image_pattern import PILOTS, SLOW, Pattern, pattern_of, render, shift_of
+from studio.provenance.image_plane import SIEVES, flattened, resized, scale_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,33 +24,35 @@ if TYPE_CHECKING:
 
 STRENGTH = 2.2
 """Root mean square of the change in blue on a flat fill, in levels of 255."""
-PASSES = 4
+PASSES = 5
 _AIM = 1.2
 _JPEG_QUALITY = 50
 _LOUDEST = 1.8
+_MUTEST = 2.2
+_QUICK_SHARE = 0.6
+_TEXTURE_SHARE = 0.3
+_LOUDEST_LUMA = 1.0
 _MIN_PSNR = 42.5
 
 
 def marked(pixels: Pixels, message: bytes, key: bytes, strength: float = STRENGTH) -> Pixels:
-    """A marked copy of uint8 (h, w, 3 or 4); only blue changes, alpha and what it hides stay as they are."""
+    """A marked copy of uint8 (h, w, 3 or 4); alpha and what it hides stay as they are."""
     import numpy as np
 
-    height, width = pixels.shape[:2]
     pattern = pattern_of(key)
-    symbols = pattern.symbols(message, key)
-    phases = pattern.shifted(shift_of(message, key))
-    room = strength * allowance(pixels)
+    symbols, phases = pattern.symbols(message, key), pattern.shifted(shift_of(message, key))
+    rooms = strength * allowances(pixels)
     gains = np.ones((len(symbols), 2), np.float32)
     result = pixels
     for turn in range(PASSES):
         lifted = (symbols.real * gains[:, 0] + 1j * symbols.imag * gains[:, 1]) * phases
-        change = room * render(pattern.points, lifted.astype(np.complex64), height, width, scale_of(height, width))
-        result = _with_blue(pixels, change)
+        result = _changed(pixels, rooms, pattern, lifted.astype(np.complex64))
         if turn < PASSES - 1:
-            seen = flattened(result)
-            came = np.mean([_came_out(view, symbols, phases, pattern.points) for view in (seen, jpeg(seen))], axis=0)
+            came = np.mean(
+                [_came_out(view, pattern, symbols, phases) for view in views(flattened(result))], axis=0
+            )
             aim = np.clip((_AIM - came) / _AIM, -0.3, 1.5)
-            gains = np.clip(gains + 0.7 * aim, 0.3, 3).astype(np.float32)
+            gains[PILOTS:] = np.clip(gains[PILOTS:] + 0.7 * aim, 0.3, 3)
     return result
 
 
@@ -58,29 +61,58 @@ def margin(pixels: Pixels, message: bytes, key: bytes) -> float:
     import numpy as np
 
     pattern = pattern_of(key)
-    phases = pattern.shifted(shift_of(message, key))
-    signs = np.sign(pattern.soft(pattern.symbols(message, key)[PILOTS:]))
+    symbols, phases = pattern.symbols(message, key), pattern.shifted(shift_of(message, key))
     worst = np.inf
-    seen = flattened(pixels)
-    for view in (seen, jpeg(seen)):
-        good = demodulated(pattern, _values(view, phases, pattern.points)) * signs
-        worst = min(worst, 10 * np.log10(max(good.mean(), 1e-6) ** 2 / (good.var() + 1e-12) * 2.5))
+    for view in views(flattened(pixels))[:2]:
+        came = _came_out(view, pattern, symbols, phases)
+        worst = min(worst, 10 * np.log10(2.5 * came.mean() ** 2 / (came.var() + 1e-12)))
     return float(worst)
 
 
-def allowance(pixels: Pixels) -> Floats:
-    """float32 (h, w), 1 on flat fills: how much more texture hides; less where alpha lets less be seen."""
+def allowances(pixels: Pixels) -> Floats:
+    """float32 (3, h, w): how far each carrier may move its channel, in units of the strength.
+
+    Slow blue is 1 on white; more where colour or texture hides it. Luma moves in texture only. Less of all
+    where alpha lets less be seen.
+    """
     import numpy as np
     from scipy.ndimage import gaussian_filter, minimum_filter
 
     height, width = pixels.shape[:2]
     shrink = min(1.0, 1 / scale_of(height, width))
     size = round(width * shrink), round(height * shrink)
-    luma = resized(flattened(pixels) @ np.array([0.299, 0.587, 0.114], np.float32), size)
+    seen = flattened(pixels)
+    luma = resized(np.asarray(seen @ np.array(SIEVES["luma"].weights), np.float32), size)
     busy = gaussian_filter((luma - gaussian_filter(luma, 2)) ** 2, 2)
     busy = gaussian_filter(minimum_filter(busy, 7), 1.5)
-    room = resized(np.minimum(np.sqrt(1 + busy / 29), _LOUDEST), (width, height))
-    return room * (pixels[..., 3] / np.float32(255)) if pixels.shape[2] == 4 else room
+    colour = np.minimum(yellowness(np.full((1, 1, 3), 255, np.uint8)) / yellowness(seen), _MUTEST)
+    slow = resized(np.minimum(np.sqrt(1 + busy / 29), _LOUDEST), (width, height)) * colour
+    quick = _QUICK_SHARE * slow * np.clip((255 - seen.min(axis=2)) / np.float32(20), 0.3, 1)
+    texture = resized(np.minimum(_TEXTURE_SHARE * np.sqrt(busy / 29), _LOUDEST_LUMA), (width, height))
+    rooms = np.stack([slow, quick, texture]).astype(np.float32)
+    return rooms if pixels.shape[2] == 3 else rooms * (pixels[..., 3].astype(np.float32) / 255)
+
+
+def yellowness(rgb: Pixels) -> Floats:
+    """float32 (h, w): how far one level of blue moves CIE b* at each colour (sRGB, D65)."""
+    import numpy as np
+
+    curve = np.arange(256, dtype=np.float32) / 255
+    linear = np.where(curve > 0.04045, ((curve + 0.055) / 1.055) ** 2.4, curve / 12.92)
+    slope = np.where(curve > 0.04045, 2.4 / 1.055 * ((curve + 0.055) / 1.055) ** 1.4, 1 / 12.92) / 255
+    weights = np.array([0.0193, 0.1192, 0.9505]) / 1.089
+    z = sum(w * linear[rgb[..., i]] for i, w in enumerate(weights))
+    return np.asarray(
+        200 / 3 * weights[2] * slope[rgb[..., 2]] * np.maximum(z, 0.008856) ** (-2 / 3), np.float32
+    )
+
+
+def views(rgb: Pixels) -> tuple[Pixels, ...]:
+    """What the picture must be read from: itself, after JPEG, and brightened until white swallows the rest."""
+    import numpy as np
+
+    lit = np.minimum(np.round(rgb * np.float32(1.5)), 255).astype(np.uint8)
+    return rgb, jpeg(rgb), lit
 
 
 def jpeg(rgb: Pixels, quality: int = _JPEG_QUALITY) -> Pixels:
@@ -93,35 +125,37 @@ def jpeg(rgb: Pixels, quality: int = _JPEG_QUALITY) -> Pixels:
     return np.asarray(Image.open(held))
 
 
-def _with_blue(pixels: Pixels, change: Floats) -> Pixels:
+def _changed(pixels: Pixels, rooms: Floats, pattern: Pattern, lifted: Complexes) -> Pixels:
+    """The pixels with the waves in them; blue keeps clear of both ends of its range first."""
     import numpy as np
 
-    power = float((change**2).mean()) / 3
-    change = change * min(1.0, (255**2 * 10 ** (-_MIN_PSNR / 10) / max(power, 1e-9)) ** 0.5)
+    height, width = pixels.shape[:2]
+    slow, quick, luma = (
+        room * render(points, row, height, width, scale_of(height, width))
+        for room, points, row in zip(rooms, pattern.points, lifted, strict=True)
+    )
+    before = pixels[..., :3].astype(np.float32)
+    change = np.repeat(luma[..., None], 3, axis=2)
+    change[..., 2] += np.clip(before[..., 2], rooms[SLOW], 255 - rooms[SLOW]) - before[..., 2] + slow + quick
+    power = max(float((change**2).mean()), 1e-9)
+    change *= min(1.0, (255**2 * 10 ** (-_MIN_PSNR / 10) / power) ** 0.5)
     result = pixels.copy()
-    result[..., 2] = np.clip(np.round(pixels[..., 2] + change), 0, 255)
+    result[..., :3] = np.clip(np.round(before + change), 0, 255)
     return result
 
 
-def _values(rgb: Pixels, phases: Complexes, points: NDArray[np.int64]) -> Complexes:
-    """complex64 (224,): the waves as the detector finds them in an untouched picture, freed of their phases."""
+def _came_out(rgb: Pixels, pattern: Pattern, symbols: Complexes, phases: Complexes) -> Floats:
+    """float32 (160, 2): the soft values of an untouched picture along the bits meant, 1 on average."""
     import numpy as np
 
     here = np.zeros((1, 3), np.float32)
-    waves = waves_of(points, here)[0]
-    spectrum = Spectrum.of(rgb)
-    height, width = spectrum.plane.shape
-    # The pattern starts at the corner, the spectrum is taken about the centre.
-    centre = np.exp(-2j * np.pi * (waves @ np.array([width / 2, height / 2])))
-    return np.asarray(spectrum.exact(waves) * centre * phases.conj(), np.complex64)
-
-
-def _came_out(rgb: Pixels, symbols: Complexes, phases: Complexes, points: NDArray[np.int64]) -> Floats:
-    """float32 (224, 2): real and imaginary parts along the symbols, 1 on average (imaginary pilots count full)."""
-    import numpy as np
-
-    values = _values(rgb, phases, points)
-    both = np.stack([values.real * np.sign(symbols.real), values.imag * np.sign(symbols.imag)], axis=1)
-    meant = np.stack([symbols.real != 0, symbols.imag != 0], axis=1)
-    mean = max(float(both[meant].mean()), 1e-6)
-    return np.where(meant, both / mean, _AIM)
+    values = []
+    for points, spectrum in zip(pattern.points, spectra_of(rgb), strict=True):
+        waves = waves_of(points, here)[0]
+        # The pattern starts at the corner, the spectrum is taken about the centre.
+        centre = np.array(spectrum.plane.shape[::-1]) / 2
+        values.append(spectrum.exact(waves) * np.exp(-2j * np.pi * (waves @ centre)))
+    soft = demodulated(pattern, np.array(values) * phases.conj())[pattern.order].reshape(-1, 2)
+    meant = symbols[PILOTS:]
+    good = soft * np.stack([np.sign(meant.real), np.sign(meant.imag)], axis=1)
+    return np.asarray(good / max(float(good.mean()), 1e-6), np.float32)

@@ -34,7 +34,9 @@ def can_carry(pixels: Pixels) -> str | None:
     if max(height, width) > MAX_ASPECT * min(height, width):
         return f"A picture mark needs sides within 1 : {MAX_ASPECT:g}; this one has {width} × {height}."
     if height * width > MAX_PIXELS:
-        return f"A picture mark takes at most {MAX_PIXELS // 10**6} megapixels; this one has {width} × {height}."
+        return (
+            f"A picture mark takes at most {MAX_PIXELS // 10**6} megapixels; this one has {width} × {height}."
+        )
     if pixels.shape[2] == 4 and (pixels[..., 3] > 127).mean() < 0.15:
         return "A picture mark needs something to be seen; more than 85 % of this one is transparent."
     return None
@@ -70,9 +72,13 @@ class ImageMark:
         reading = read(payload, key)
         if reading.message is None:
             return Detection(False, 1.0, None, "No picture mark of this studio was found.")
-        return Detection(True, FALSE_ALARM, reading.message, f"Pilots {reading.clarity:.1f} deviations clear.")
+        return Detection(
+            True, FALSE_ALARM, reading.message, f"Pilots {reading.clarity:.1f} deviations clear."
+        )
 
 
 def _check(pixels: Pixels) -> None:
     if pixels.dtype != "uint8" or pixels.ndim != 3 or pixels.shape[2] not in (3, 4) or not pixels.size:
-        raise BadInput("A picture mark needs 8-bit pixels with three or four channels; convert the picture first.")
+        raise BadInput(
+            "A picture mark needs 8-bit pixels with three or four channels; convert the picture first."
+        )

@@ -1,10 +1,11 @@
-"""The keyed pattern of the picture mark: slow blue-yellow waves, a tile that repeats over the picture.
+"""The keyed pattern of the picture mark: plane waves on one lattice, a tile that repeats over the picture.
 
-The pattern is a sum of plane waves at lattice points drawn by the key: 160 carry two coded bits each in
-their phase (QPSK), 64 have a known phase and find the mark. The waves are slow (27 to 128 canonical pixels
-long) and live in blue alone, where eyes resolve least (blue-yellow contrast sensitivity: Mullen 1985) and
-where codecs keep the coarse part. Each output shifts its tile by an amount that depends on the message, so
-that averaging many outputs of one key does not bring out the pattern.
+Three carriers say the same thing at different paces, each where it hides and lasts best. Slow blue waves (27
+to 120 canonical pixels long) lie on everything: eyes resolve blue-yellow least (Mullen 1985), and codecs keep
+what is coarse. Quicker blue waves (12 to 24) help where little of the picture survives, and luma waves (6 to
+16) are added in texture, which masks them. Of the 224 waves of a carrier 160 carry two coded bits each in
+their phase (QPSK), 64 have a known phase and find the mark. Each output shifts its tile by an amount that
+depends on the message, so that averaging many outputs of one key does not bring out the pattern.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import hashlib
 import hmac
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from studio.provenance.image_code import CODED_BITS, encode
 
@@ -30,12 +31,25 @@ CANONICAL = 512
 TILE = 384
 PILOTS = 64
 POINTS = PILOTS + CODED_BITS // 2
-_LOW, _HIGH = 3.0, 14.6
+
+
+@dataclass(frozen=True, slots=True)
+class Carrier:
+    """Waves of `low` to `high` cycles a tile, on every `step`-th point of the lattice."""
+
+    channel: Literal["blue", "luma"]
+    low: float
+    high: float
+    step: int
+
+
+CARRIERS = (Carrier("blue", 3.0, 14.6, 1), Carrier("blue", 16.0, 32.0, 2), Carrier("luma", 24.0, 60.0, 2))
+SLOW, QUICK, LUMA = range(len(CARRIERS))
 
 
 @dataclass(frozen=True, eq=False)
 class Pattern:
-    """`points` (224, 2): waves per tile to the right and down, pilots first; `phases` complex (224,), unit.
+    """`points` (3, 224, 2): waves per tile to the right and down, pilots first; `phases` complex (3, 224), unit.
 
     `order` (320,) deals the coded bits to the real and imaginary parts of the carrying points.
     """
@@ -52,20 +66,12 @@ class Pattern:
         qpsk = (signs[0::2] + 1j * signs[1::2]) / np.sqrt(2)
         return np.concatenate([np.ones(PILOTS), qpsk]).astype(np.complex64)
 
-    def soft(self, values: Complexes) -> Floats:
-        """float32 (320,) in the code's order, from the demodulated values of the carrying points (160,)."""
-        import numpy as np
-
-        dealt = np.empty(CODED_BITS, np.float32)
-        dealt[self.order] = np.stack([values.real, values.imag], axis=1).ravel()
-        return dealt
-
     def shifted(self, shift: tuple[float, float]) -> Complexes:
-        """complex64 (224,): the phases when the tile is moved by `shift` (right, down), in tiles."""
+        """complex64 (3, 224): the phases when the tile is moved by `shift` (right, down), in tiles."""
         import numpy as np
 
         turn = self.points @ np.asarray(shift)
-        return (self.phases * np.exp(-2j * np.pi * turn)).astype(np.complex64)
+        return np.asarray(self.phases * np.exp(-2j * np.pi * turn), np.complex64)
 
 
 def shift_of(message: bytes, key: bytes) -> tuple[float, float]:
@@ -79,18 +85,24 @@ def pattern_of(key: bytes) -> Pattern:
     """The pattern of one key. Bits come from SHAKE-256, so they are the same with every version of NumPy."""
     import numpy as np
 
-    reach = int(_HIGH) + 1
-    grid = [(m, n) for n in range(1, reach) for m in range(-reach, reach + 1) if m]
-    candidates = np.array([p for p in grid if _LOW <= np.hypot(*p) <= _HIGH])
-    digest = hashlib.shake_256(b"picture mark pattern" + key).digest(8 * (len(candidates) + CODED_BITS + POINTS))
-    draws = np.frombuffer(digest, ">u8")
-    chosen, dealt, phases = np.split(draws, [len(candidates), len(candidates) + CODED_BITS])
-    angles = phases.astype(np.float64) * (2 * np.pi / 2.0**64)
-    return Pattern(
-        points=candidates[np.argsort(chosen, kind="stable")[:POINTS]],
-        phases=np.exp(1j * angles).astype(np.complex64),
-        order=np.argsort(dealt, kind="stable"),
-    )
+    digest = hashlib.shake_256(b"picture mark order" + key).digest(8 * CODED_BITS)
+    order = np.argsort(np.frombuffer(digest, ">u8"), kind="stable")
+    points, phases = zip(*(_waves(carrier, key) for carrier in CARRIERS), strict=True)
+    return Pattern(np.array(points), np.array(phases), order)
+
+
+def _waves(carrier: Carrier, key: bytes) -> tuple[Ints, Complexes]:
+    """The lattice points of one carrier and their base phases."""
+    import numpy as np
+
+    reach = int(carrier.high)
+    across = range(-reach // carrier.step * carrier.step, reach + 1, carrier.step)
+    grid = [(m, n) for n in range(carrier.step, reach + 1, carrier.step) for m in across if m]
+    candidates = np.array([point for point in grid if carrier.low <= np.hypot(*point) <= carrier.high])
+    label = f"picture mark waves {carrier}".encode()
+    draws = np.frombuffer(hashlib.shake_256(label + key).digest(8 * (len(candidates) + POINTS)), ">u8")
+    chosen = np.argsort(draws[:-POINTS], kind="stable")[:POINTS]
+    return candidates[chosen], np.exp(2j * np.pi * (draws[-POINTS:] / 2.0**64)).astype(np.complex64)
 
 
 def render(points: Ints, values: Complexes, height: int, width: int, scale: float) -> Floats:

@@ -1,12 +1,13 @@
-"""What the picture mark is read from: a small blue-yellow plane, freed of the picture's own edges.
+"""What the picture mark is read from: two small planes, freed of the picture's own edges.
 
-The plane is the chroma Cb (JFIF) shrunk to 128² in area. Its slopes are taken, steep ones (edges of the
-picture) are struck out, the rest is weighted by how quiet its surroundings are; the divergence of what is
-left holds the mark's waves nearly alone.
+The planes are the chroma Cb and the luma (JFIF), shrunk to 256² in area. Of each the slopes are taken, steep
+ones (edges of the picture) are struck out, the rest is weighted by how quiet its surroundings are; the
+divergence of what is left holds the mark's waves nearly alone.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from studio.provenance.image_pattern import CANONICAL
@@ -18,10 +19,27 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float32]
     Pixels = NDArray[np.uint8]
 
-PLANE = 128
-"""Side of the plane if the picture is square; the area is the same for every shape."""
-_STEEP = 16.0  # squared slope (levels per cell) from which on a slope counts as an edge
-_CALM = 0.3  # squared slope of the quietest surroundings told apart
+PLANE = 256
+"""Side of a plane if the picture is square; the area is the same for every shape."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sieve:
+    """How a plane is freed: squared slopes (levels per cell) and a distance in cells.
+
+    `steep` is where an edge begins, `calm` the quietest surroundings told apart, `around` how far they reach.
+    """
+
+    weights: tuple[float, float, float]
+    steep: float
+    calm: float
+    around: float
+
+
+SIEVES = {
+    "blue": Sieve((-0.168736, -0.331264, 0.5), 6.0, 0.1, 4.0),
+    "luma": Sieve((0.299, 0.587, 0.114), 400.0, 1.4, 2.5),
+}
 
 
 def scale_of(height: int, width: int) -> float:
@@ -39,15 +57,25 @@ def flattened(pixels: Pixels) -> Pixels:
     return np.asarray(np.round(pixels[..., :3] * alpha + 255 * (1 - alpha)), np.uint8)
 
 
-def plane_of(rgb: Pixels) -> Floats:
-    """float32, about 128² cells: Cb of a picture (h, w, 3)."""
+def plane_of(rgb: Pixels, sieve: Sieve) -> Floats:
+    """float32, about 256² cells: the weighted divergence of the gentle slopes of a picture (h, w, 3)."""
     import numpy as np
+    from scipy.ndimage import gaussian_filter
 
-    blue = rgb @ np.array([-0.168736, -0.331264, 0.5], np.float32)
-    height, width = blue.shape
+    field = np.asarray(rgb @ np.array(sieve.weights, np.float32), np.float32)
+    height, width = field.shape
     shrink = PLANE / (height * width) ** 0.5
-    size = max(16, round(width * shrink)), max(16, round(height * shrink))
-    return resized(blue, size)
+    plane = resized(field, (max(16, round(width * shrink)), max(16, round(height * shrink))))
+    right, down = np.zeros_like(plane), np.zeros_like(plane)
+    right[:, :-1], down[:-1] = np.diff(plane, axis=1), np.diff(plane, axis=0)
+    squared = right**2 + down**2
+    gentle = 1 / (1 + (squared / sieve.steep) ** 2)
+    around = gaussian_filter(gentle * squared, sieve.around) / (gaussian_filter(gentle, sieve.around) + 0.02)
+    weight = gentle / (around + sieve.calm)
+    right, down = right * weight, down * weight
+    right[:, 1:] -= right[:, :-1].copy()
+    down[1:] -= down[:-1].copy()
+    return np.asarray(right + down, np.float32)
 
 
 def resized(field: Floats, size: tuple[int, int]) -> Floats:
@@ -57,20 +85,3 @@ def resized(field: Floats, size: tuple[int, int]) -> Floats:
 
     how: Any = Image.Resampling.BOX if size[0] < field.shape[1] else Image.Resampling.BILINEAR
     return np.asarray(Image.fromarray(np.ascontiguousarray(field, np.float32)).resize(size, how))
-
-
-def bared(plane: Floats) -> Floats:
-    """float32, same shape: the weighted divergence of the plane's gentle slopes."""
-    import numpy as np
-    from scipy.ndimage import gaussian_filter
-
-    right, down = np.zeros_like(plane), np.zeros_like(plane)
-    right[:, :-1], down[:-1] = np.diff(plane, axis=1), np.diff(plane, axis=0)
-    steep = right**2 + down**2
-    gentle = 1 / (1 + (steep / _STEEP) ** 2)
-    around = gaussian_filter(gentle * steep, 3) / (gaussian_filter(gentle, 3) + 0.02)
-    weight = gentle / (around + _CALM)
-    right, down = right * weight, down * weight
-    right[:, 1:] -= right[:, :-1].copy()
-    down[1:] -= down[:-1].copy()
-    return np.asarray(right + down, np.float32)
