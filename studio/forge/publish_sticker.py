@@ -4,7 +4,7 @@
         --out checkpoints/signet-sticker
 
 Takes finished folders, or run folders (then their newest averaged weights). Weights are kept as fp16 where
-that halves the size for nothing; `card.md` is written by `studio.forge.card`.
+that halves the size for nothing; `studio.forge.card` writes card.md.
 """
 
 from __future__ import annotations
@@ -55,8 +55,11 @@ def trained(part: str, folder: Path) -> Trained:
     return Trained(model.eval(), json.loads((state / "state.json").read_text("utf-8"))["step"])
 
 
-def publish(out: Path, models: Mapping[str, Any]) -> None:
-    """Write model_index.json, every part in safetensors, the scheduler and model.toml."""
+def publish(out: Path, models: Mapping[str, Any], note: str = "") -> None:
+    """Write model_index.json, every part in safetensors, the scheduler and model.toml.
+
+    `note` follows the catalog's summary: what a person must know about these weights.
+    """
     from diffusers import FlowMatchEulerDiscreteScheduler, __version__
 
     out.mkdir(parents=True, exist_ok=True)
@@ -71,16 +74,16 @@ def publish(out: Path, models: Mapping[str, Any]) -> None:
         "text_encoder": [None, None],
     }
     (out / "model_index.json").write_text(json.dumps(index, indent=2) + "\n", "utf-8")
-    (out / "model.toml").write_text(catalog_entry(out), "utf-8")
+    (out / "model.toml").write_text(catalog_entry(out, note), "utf-8")
 
 
-def catalog_entry(out: Path) -> str:
+def catalog_entry(out: Path, note: str = "") -> str:
     """model.toml: what the studio shows, and the sources of everything the model has seen."""
     lines = [
         'kind = "image"',
         'engine = "image_diffusers"',
         'title = "Signet Sticker"',
-        'summary = "The studio\'s own: one thing on white in four styles, 512×512. Small and honest, not photographic."',
+        f'summary = "One thing on white in four styles, 512×512, drawn by the studio\'s own small model.{note}"',
         'licence = "Apache-2.0"',
         'licence_url = "https://www.apache.org/licenses/LICENSE-2.0"',
         'commercial = "yes"',
@@ -119,10 +122,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Publish signet-sticker from trained parts.")
     for name in ("transformer", "autoencoder", "upscaler", "out"):
         parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--note", default="", help="One sentence on the state of the weights, shown in lists")
     given = parser.parse_args()
     folders = {"transformer": given.transformer, "vae": given.autoencoder, "upscaler": given.upscaler}
     models = {part: trained(part, folder).model for part, folder in folders.items()}
-    publish(given.out, models)
+    publish(given.out, models, f" {given.note}" if given.note else "")
 
 
 if __name__ == "__main__":
