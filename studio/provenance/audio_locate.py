@@ -46,6 +46,9 @@ class Find:
     z: float
 
 
+AS_IT_IS = ((Warp(),),)
+
+
 @cache
 def warps() -> tuple[tuple[Warp, ...], ...]:
     """The groups that are searched: as it is; time stretched; played faster or slower; pitch shifted."""
@@ -65,9 +68,11 @@ def windows(hops: int) -> list[slice]:
     return [slice(start, start + WINDOW_HOPS) for start in starts]
 
 
-def find(plane: Floats, pattern: Pattern, key: bytes) -> Find | None:
-    """The mark in one window of `feature` (hops, bins), or None."""
-    for group in warps():
+def find(
+    plane: Floats, pattern: Pattern, key: bytes, groups: tuple[tuple[Warp, ...], ...] | None = None
+) -> Find | None:
+    """The mark in one window of `feature` (hops, bins), or None; `groups` are those of `warps` unless given."""
+    for group in groups or warps():
         candidates: list[tuple[float, Warp, int]] = []
         for warp in group:
             cells = cells_of(plane, warp)
@@ -82,11 +87,6 @@ def find(plane: Floats, pattern: Pattern, key: bytes) -> Find | None:
             if message is not None:
                 return Find(message, warp, place, z)
     return None
-
-
-def read_at(plane: Floats, pattern: Pattern, key: bytes, place: int) -> bytes | None:
-    """What sound says whose first hop lies at `place`, neither stretched nor shifted; None if the tag does not fit."""
-    return decode(soft_bits(cells_of(plane, Warp()), pattern, place), key)
 
 
 def cells_of(plane: Floats, warp: Warp) -> Floats:

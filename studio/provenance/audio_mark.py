@@ -8,8 +8,9 @@ with less than two seconds of content, cannot carry it and is refused. One paylo
 recording; `segments` are the stretches that carry that one.
 
 One key across many outputs: signs repeat after 7.7 s and each output starts at a place of the pattern
-that depends on its message (480 places), so an average over files blurs the pattern 480-fold. A long
-recording folded at its own period still shows its pattern; that is the limit of one key per installation.
+that depends on its message (480 places), so an average over many files keeps about a tenth of the
+pattern. A long recording folded at its own period still shows its pattern, and whoever has many files
+and finds how they line up can average them: that is the limit of one key per installation.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from studio.errors import BadInput
 from studio.provenance.audio_code import CHANCE, encode, message_of
 from studio.provenance.audio_embed import change
-from studio.provenance.audio_locate import READINGS_PER_WINDOW, Find, find, read_at, windows
+from studio.provenance.audio_locate import AS_IT_IS, READINGS_PER_WINDOW, Find, find, windows
 from studio.provenance.audio_pattern import first_hop, pattern_of
 from studio.provenance.audio_plane import RATE, resampled, seen
 from studio.provenance.audio_segments import segments
@@ -38,6 +39,7 @@ LOWEST_RATE, HIGHEST_RATE = 8_000, 192_000
 LEAST_SECONDS, MOST_SECONDS = 2.0, 3_600.0
 LEAST_SNR_DB = 25.3
 _SILENCE = 1e-4  # −80 dBFS
+_LOUDEST = 1e3
 
 
 class AudioMark:
@@ -51,7 +53,6 @@ class AudioMark:
 
         Raises BadInput where `can_carry` gives a reason, and where the mark cannot be read back.
         """
-
         if (reason := can_carry(payload)) is not None:
             raise BadInput(reason)
         coded, pattern, start = encode(message, key), pattern_of(key), first_hop(message, key)
@@ -60,7 +61,8 @@ class AudioMark:
         added = _fitted(resampled(delta, RATE, payload.sample_rate), len(payload.samples))
         marked = _added(payload.samples, _spread(payload.samples, added))
         plane, _ = seen(resampled(_mid(marked), payload.sample_rate, RATE))
-        if read_at(plane, pattern, key, start) != message:
+        reads = (find(plane[part], pattern, key, AS_IT_IS) for part in windows(len(plane)))
+        if not any(read is not None and read.message == message for read in reads):
             raise BadInput(
                 "This sound cannot carry the audio mark: there is too little between its tones to hide it in."
             )
@@ -93,7 +95,7 @@ class AudioMark:
 def can_carry(sound: Sound) -> str | None:
     """None, or the sentence that says why this sound can neither take nor show a mark.
 
-    Raises BadInput for what is no sound: other than finite float32 (frames, channels).
+    Raises BadInput for what is no sound: other than finite float32 (frames, channels) near −1…1.
     """
     import numpy as np
 
@@ -102,6 +104,8 @@ def can_carry(sound: Sound) -> str | None:
         raise BadInput("Sound must be a float32 array of frames and channels; decode the file again.")
     if not np.isfinite(samples).all():
         raise BadInput("This sound contains values that are no numbers; export it again.")
+    if samples.size and float(np.abs(samples).max()) > _LOUDEST:
+        raise BadInput("This sound is far beyond full scale; normalise it to the range from −1 to 1.")
     if samples.shape[1] not in (1, 2):
         return f"The audio mark is for one or two channels, this sound has {samples.shape[1]}; mix it down first."
     if not LOWEST_RATE <= sound.sample_rate <= HIGHEST_RATE:

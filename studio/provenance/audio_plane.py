@@ -6,7 +6,6 @@ own restlessness divided out: gain, equalisers and slow level changes leave it a
 
 from __future__ import annotations
 
-from math import gcd
 from typing import TYPE_CHECKING, Any
 
 from studio.provenance.audio_pattern import BANDS
@@ -28,12 +27,9 @@ _BLOCK_HOPS, _MARGIN_HOPS = 3_750, 64  # a minute; the longest box reaches 15 ho
 def resampled(samples: Floats, rate: int, to: int) -> Floats:
     """float32 (frames,) at `to` Hz, without delay."""
     import numpy as np
-    from scipy.signal import resample_poly
+    import soxr
 
-    if rate == to:
-        return samples
-    common = gcd(rate, to)
-    out: Floats = resample_poly(samples, to // common, rate // common).astype(np.float32)
+    out: Floats = samples if rate == to else soxr.resample(samples, rate, to).astype(np.float32)
     return out
 
 

@@ -306,6 +306,7 @@ def test_a_lone_tone_is_refused() -> None:
         np.zeros(48_000, np.float32),
         np.zeros((48_000, 1), np.float64),
         np.full((48_000, 1), np.nan, np.float32),
+        np.full((48_000, 1), 1e30, np.float32),
         [[0.0]] * 48_000,
     ],
 )
@@ -313,6 +314,29 @@ def test_what_is_no_sound_is_bad_input(samples: object) -> None:
     for work in (lambda s: MARK.embed(s, MESSAGE, KEY), lambda s: MARK.detect(s, KEY)):
         with pytest.raises(BadInput):
             work(Sound(samples, 24_000))
+
+
+@pytest.mark.parametrize("rate", [8_000, 44_101, 191_999])
+@pytest.mark.parametrize("shape", ["impulses", "constant", "square", "noise", "beyond full scale", "faint"])
+def test_strange_sound_is_marked_or_refused_and_never_fails(shape: str, rate: int) -> None:
+    frames = 3 * rate
+    t, hiss = np.arange(frames) / rate, np.random.default_rng(2).standard_normal(frames)
+    strange = {
+        "impulses": (np.arange(frames) % (rate // 7) == 0).astype(float),
+        "constant": np.full(frames, 0.5),
+        "square": np.sign(np.sin(2 * np.pi * 220 * t)),
+        "noise": hiss / 4,
+        "beyond full scale": 100 * hiss,
+        "faint": 2e-4 * hiss,
+    }[shape]
+    sound = Sound(strange[:, None].astype(np.float32), rate)
+    with np.errstate(all="raise", under="ignore"):
+        assert not MARK.detect(sound, KEY).found
+        try:
+            after = MARK.embed(sound, MESSAGE, KEY)
+        except BadInput:
+            return
+        assert MARK.detect(after, KEY).message == MESSAGE
 
 
 def test_importing_the_mark_is_cheap() -> None:
