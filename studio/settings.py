@@ -40,7 +40,7 @@ class Settings:
     # "auto", "cpu", "mps", "cuda" or "cuda:N".
     device: str = "auto"
     # Models resident at once, in megabytes; the least recently used leaves first.
-    memory_budget_mb: int = 1100
+    memory_budget_mb: int = 900
     # Threads for one model; 0 takes what the machine has.
     threads: int = 0
     # Largest upload in megabytes.
