@@ -80,7 +80,7 @@ def _reference(sample: Sample, settings: Settings) -> ReferenceSet:
 def _place(
     metric: type[Metric], score: Score, reference: ReferenceSet | None, withheld: dict[str, str]
 ) -> Score:
-    percentile = reference.percentile(score.name, score.value) if reference else None
+    percentile = reference.percentile(score) if reference else None
     if reference and percentile is not None:
         return replace(score, percentile=percentile, reference=reference.label(score.name))
     if getattr(metric, "relative", False):

@@ -24,7 +24,7 @@ from studio.catalog import Catalog
 from studio.errors import BadInput
 from studio.quality.base import Sample, Withheld
 from studio.settings import Settings
-from studio.types import Brief, Kind
+from studio.types import Brief, Kind, Score
 
 SETS: dict[Kind, str] = {
     "text": "signet-copy-en",
@@ -51,18 +51,22 @@ class ReferenceSet:
     language: str
     what: str
     n: int
+    units: dict[str, str]
     values: dict[str, list[float]]
 
     def label(self, score: str) -> str:
         """The set's name and how many of its outputs had this score."""
         return f"{self.name} (N = {len(self.values.get(score, []))})"
 
-    def percentile(self, score: str, value: float) -> float | None:
-        """The share of the set at or below `value`, ties counted half; None if too few had this score."""
-        values = self.values.get(score, [])
-        if len(values) < LEAST:
+    def percentile(self, score: Score) -> float | None:
+        """The share of the set at or below this score, ties counted half, in percent.
+
+        None if too few of the set had this score, or had it in another unit.
+        """
+        values = self.values.get(score.name, [])
+        if len(values) < LEAST or self.units[score.name] != score.unit:
             return None
-        below, upto = bisect.bisect_left(values, value), bisect.bisect_right(values, value)
+        below, upto = bisect.bisect_left(values, score.value), bisect.bisect_right(values, score.value)
         return 50.0 * (below + upto) / len(values)
 
 
@@ -111,6 +115,7 @@ def build(name: str, records: Iterable[dict[str, Any]], what: str, settings: Set
     kind, catalog = kinds[name], Catalog.read(settings)
     chosen = [metric for metric in metrics.values() if kind in metric.kinds]
     values: dict[str, list[float]] = {}
+    units: dict[str, str] = {}
     spoken: list[str] = []
     n = 0
     with TemporaryDirectory() as scratch:
@@ -123,11 +128,14 @@ def build(name: str, records: Iterable[dict[str, Any]], what: str, settings: Set
                     score = score_one(metric, sample, catalog)
                 except Withheld:
                     continue
-                values.setdefault(score.name, []).append(round(score.value, 5))
+                if units.setdefault(score.name, score.unit) == score.unit:
+                    values.setdefault(score.name, []).append(round(score.value, 5))
     if n < LEAST:
         raise BadInput(f"A reference set needs at least {LEAST} outputs; these are {n}.")
     known = max(spoken, key=spoken.count, default="")
-    return ReferenceSet(name, kind, known, what, n, {key: sorted(v) for key, v in sorted(values.items())})
+    return ReferenceSet(
+        name, kind, known, what, n, units, {key: sorted(v) for key, v in sorted(values.items())}
+    )
 
 
 def _samples(kind: Kind, records: Iterable[dict[str, Any]], scratch: Path) -> Iterator[Sample]:

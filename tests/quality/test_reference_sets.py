@@ -17,6 +17,7 @@ from studio.quality.base import Withheld
 from studio.quality.card import make_scorecard
 from studio.quality.reference import SETS, ReferenceSet, build, reference_for, save
 from studio.settings import Settings
+from studio.types import Score
 
 
 @pytest.fixture
@@ -57,27 +58,33 @@ def test_harmed_set_gives_words(harm: str, own: Settings, tmp_path: Path) -> Non
     assert all(score.percentile is None for score in card.scores)
 
 
+def score(name: str, value: float, unit: str = "m") -> Score:
+    return Score(name, value, unit, "higher", "any")
+
+
 def test_percentile_counts_ties_half() -> None:
-    found = ReferenceSet("x", "text", "en", "", 40, {"a": [1.0] * 10 + [2.0] * 20 + [3.0] * 10, "few": [1.0]})
-    assert found.percentile("a", 2) == 50
-    assert found.percentile("a", 0) == 0 and found.percentile("a", 9) == 100
-    assert found.percentile("few", 1) is None and found.percentile("none", 1) is None
+    values = {"a": [1.0] * 10 + [2.0] * 20 + [3.0] * 10, "few": [1.0]}
+    found = ReferenceSet("x", "text", "en", "", 40, {"a": "m", "few": "m"}, values)
+    assert found.percentile(score("a", 2)) == 50
+    assert found.percentile(score("a", 0)) == 0 and found.percentile(score("a", 9)) == 100
+    assert found.percentile(score("few", 1)) is None and found.percentile(score("none", 1)) is None
+    assert found.percentile(score("a", 2, "km")) is None
     assert found.label("a") == "x (N = 40)"
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=30, max_size=80), st.floats(-1e6, 1e6), st.floats(-1e6, 1e6))
 def test_percentile_is_monotone(values: list[float], a: float, b: float) -> None:
-    found = ReferenceSet("x", "text", "en", "", len(values), {"v": sorted(values)})
-    low, high = found.percentile("v", min(a, b)), found.percentile("v", max(a, b))
+    found = ReferenceSet("x", "text", "en", "", len(values), {"v": "m"}, {"v": sorted(values)})
+    low, high = found.percentile(score("v", min(a, b))), found.percentile(score("v", max(a, b)))
     assert low is not None and high is not None and 0 <= low <= high <= 100
 
 
 @pytest.mark.real
 def test_build_and_save(own: Settings) -> None:
-    made = build("signet-copy-en", copy()[:40], "forty of them", own)
+    made = build("signet-copy-en", copy()[:30], "thirty of them", own)
     save(made, own.assets / "reference")
     again = reference_for("text", own.assets / "reference")
-    assert again == made and again.n == 40 and again.what == "forty of them"
+    assert again == made and again.n == 30 and again.what == "thirty of them"
 
 
 def test_build_refuses(own: Settings) -> None:
