@@ -51,9 +51,17 @@ def model_choice(studio: Studio, kind: Kind) -> tuple[gr.Radio, list[Model]]:
         [(model.title, model.name) for model in shown],
         value=shown[0].name if shown else None,
         label="Model",
-        info="More can be added: python -m studio models list",
-        visible=len(shown) > 1,
+        info=shown[0].summary if shown else None,
+        visible=bool(shown),
         elem_id=f"{kind}-model",
+    )
+    about = {model.name: model.summary for model in shown}
+    choice.change(
+        lambda name: gr.update(info=about.get(name)),
+        choice,
+        choice,
+        api_visibility="private",
+        show_progress="hidden",
     )
     return choice, shown
 
