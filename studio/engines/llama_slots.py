@@ -110,11 +110,15 @@ class Slots:
         return None
 
     def seat(self, writing: Writing) -> None:
-        """Give `writing` a free slot, with as much of its prompt as some slot already holds."""
+        """Give `writing` a free slot, with as much of its prompt as some slot already holds.
+
+        What another prompt left is kept as long as a slot is free that was used less lately.
+        """
         free = [slot for slot in self._slots if slot.writing is None]
         best = max(self._slots, key=lambda slot: (shared(slot.cached, writing.prompt), slot in free))
         common = shared(best.cached, writing.prompt)
-        target = best if best in free else min(free, key=lambda slot: slot.turn)
+        nearly_the_same = 2 * common >= len(writing.prompt)
+        target = best if best in free and nearly_the_same else min(free, key=lambda slot: slot.turn)
         target.cached, target.writing = [], writing
         if best is not target:
             if common >= LEAST_SHARED:

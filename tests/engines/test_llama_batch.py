@@ -158,6 +158,18 @@ def test_a_prompt_that_begins_like_an_earlier_one_is_not_read_again(desk: Desk) 
     assert again.stream.text == "GHIJK"
 
 
+def test_earlier_prompts_are_remembered_while_slots_are_free(desk: Desk) -> None:
+    head = prompt(12)
+    briefs = [[*head, 30 + i, *prompt(14)] for i in range(8)]
+    for brief in [*briefs, *briefs]:
+        [one] = desk.write(brief, 2)
+        desk.wait(1)
+    assert one.reused == len(brief) - 1
+    [again] = desk.write(briefs[0], 2)
+    desk.wait(1)
+    assert again.reused == len(briefs[0]) - 1
+
+
 def test_nobody_takes_more_than_half_and_newcomers_come_first(desk: Desk) -> None:
     desk.context.gate.clear()
     many = desk.write(prompt(9), 6, count=12)
