@@ -43,7 +43,7 @@ bench: setup
 	$(BIN)/python -m studio bench
 
 docs: $(VENV)/.installed
-	$(BIN)/python -m studio.reference docs/reference.md
+	$(BIN)/python -m studio.parts docs/reference.md
 
 # Pins every package; the index a machine happens to use stays out of the file.
 lock: $(VENV)/.installed-dev

@@ -16,7 +16,7 @@ GROUND = {
     "bounded", "embedding", "weights", "fetch", "hub", "nets", "memory",
 }  # fmt: skip
 MIDDLE = {"templates", "jobs", "workers", "line", "requests", "uploads", "compare", "service"}
-DOORS = {"ui", "cli", "api", "campaign", "bench", "__main__", "reference"}
+DOORS = {"ui", "cli", "api", "campaign", "bench", "__main__", "reference", "parts"}
 HEAVY = (
     "torch",
     "gradio",

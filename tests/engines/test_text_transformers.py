@@ -97,7 +97,8 @@ def test_tokens_are_those_of_the_shared_sampler_on_the_whole_distribution(engine
         if token in loaded.ends:
             break
         written.append(token)
-    assert loaded.tokenizer.decode(written).strip() == draft.payload
+    # Random weights end in the midst of a character as often as not; such a rest is not shown.
+    assert loaded.tokenizer.decode(written).strip().rstrip("\ufffd") == draft.payload.rstrip("\ufffd")
     assert draft.facts["tokens"] == len(written)
 
 
