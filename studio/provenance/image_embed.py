@@ -90,7 +90,9 @@ def allowances(pixels: Pixels) -> Floats:
     quick = _QUICK_SHARE * slow * np.clip((255 - seen.min(axis=2)) / np.float32(20), 0.3, 1)
     texture = resized(np.minimum(_TEXTURE_SHARE * np.sqrt(busy / 29), _LOUDEST_LUMA), (width, height))
     rooms = np.stack([slow, quick, texture]).astype(np.float32)
-    return rooms if pixels.shape[2] == 3 else rooms * (pixels[..., 3].astype(np.float32) / 255)
+    if pixels.shape[2] == 4:
+        rooms *= pixels[..., 3].astype(np.float32) / 255
+    return np.asarray(rooms, np.float32)
 
 
 def yellowness(rgb: Pixels) -> Floats:
