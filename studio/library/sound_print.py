@@ -5,7 +5,7 @@ frequency (Haitsma & Kalker 2002). Words are compared where both recordings soun
 Some words of the given recording are looked for in the whole library, and offsets on which several agree
 are compared in full.
 
-Not covered: changes of speed or pitch by more than about 2 %, and stretches of under 2 seconds of sound.
+Not covered: changes of speed or pitch by more than about 1 %, and stretches of under 2 seconds of sound.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
 RATE = 8_000
 HOP = 512
-SAME = 0.35
-"""Share of differing bits up to which two stretches are the same; unrelated ones differ in about half."""
+SAME = 0.28
+"""Share of differing bits up to which two stretches are the same. MP3, Opus and cuts stayed below 0.21; the
+nearest of 500 unrelated recordings, at its best offset among 365, was at 0.33."""
 LEAST_WORDS = 24
 _WINDOW = 2_048
 _BANDS = 33

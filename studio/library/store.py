@@ -32,9 +32,7 @@ MOST_STARS = 5
 
 
 class Library:
-    """Opens (and if need be makes or migrates) the library of `settings`.
-
-    Raises BadInput for a database that is damaged, foreign or written by a newer studio, and for a place
+    """Opens, and if need be makes or migrates, the library of `settings`. Raises BadInput for a database that is damaged, foreign or written by a newer studio, and for a place
     that cannot be written; StorageFull when the disk is.
     """
 
@@ -178,7 +176,7 @@ class Library:
         return (self.get(found[0]), found[1]) if found is not None else None
 
     def export(self, ids: tuple[str, ...] | list[str], to: Path) -> list[Path]:
-        """Copies of the sealed files under readable names in `to`; all of them, or none and an error."""
+        """Copies under readable names in `to`; all of them, or none and an error."""
         return export([self.get(asset_id) for asset_id in ids], to)
 
     # --- What people add ------------------------------------------------------------------------

@@ -52,7 +52,7 @@ def nearest(stored: Runs, bounds: NDArray[np.int64], given: Runs) -> tuple[int, 
 
     if len(given) < LEAST_RUNS or not len(stored):
         return None
-    at = np.flatnonzero(np.isin(stored, given))
+    at = np.flatnonzero(given[np.searchsorted(given, stored).clip(max=len(given) - 1)] == stored)
     owners = np.searchsorted(bounds, at, "right") - 1
     values, inverse, spread = np.unique(stored[at], return_inverse=True, return_counts=True)
     common = max(_COMMON, 0.02 * (len(bounds) - 1))
@@ -61,16 +61,16 @@ def nearest(stored: Runs, bounds: NDArray[np.int64], given: Runs) -> tuple[int, 
     if not telling.any() or ordinary < LEAST_SHARED:
         return None
     numbers, shared = np.unique(owners[telling], return_counts=True)
-    best: tuple[int, float] | None = None
+    best: tuple[float, int, int] | None = None
     for number, count in zip(numbers, shared, strict=True):
         runs = stored[bounds[number] : bounds[number + 1]]
         asked = min(ordinary, int((given <= _threshold(runs)).sum()), int((runs <= _threshold(given)).sum()))
         if count < LEAST_SHARED or count < SAME * asked:
             continue
         apart = (1 - min(1.0, count / asked)) / (1 - SAME)
-        if best is None or apart < best[1]:
-            best = int(number), float(apart)
-    return best
+        if best is None or (apart, -count) < best[:2]:
+            best = float(apart), -int(count), int(number)
+    return (best[2], best[0]) if best is not None else None
 
 
 def _threshold(runs: Runs) -> int:
