@@ -236,7 +236,7 @@ def test_a_studio_that_is_stopped_loses_no_waiting_job_and_no_asset(
         )
         for job_id in waiting:
             assert len([event for event in second.watch(job_id) if isinstance(event, Asset)]) == 1
-        assert second.job(running).state == "running"
+        assert second.job(running).state in ("running", "done")  # taken up again
         second.cancel(running)
 
 
