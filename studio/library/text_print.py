@@ -25,7 +25,7 @@ LONGEST = 2_000_000
 KEPT = 512
 LEAST_RUNS = 9
 """Fewer runs of the given text (12 words) are too little to tell."""
-SAME = 0.3
+SAME = 0.36
 """Share of the runs of the shorter text that must be found in the other."""
 LEAST_SHARED = 5
 _WORDS, _SIGNS = 4, 7  # tokens in a run: of words, of scripts written without spaces

@@ -251,9 +251,7 @@ def test_other_and_short_texts_are_not(full: tuple[Library, dict[str, list[Asset
 
 
 def test_html_and_chinese(library: Library, tmp_path: Path) -> None:
-    signs = "".join(
-        random.Random(3).choice("红色的茶壶广告产品描述城市阳光清晨山水花园音乐电影故事") for _ in range(80)
-    )
+    signs = "".join(random.Random(3).choices("红色的茶壶广告产品描述城市阳光清晨山水花园音乐电影故事", k=80))
     (tmp_path / "a.html").write_text(
         f"<html><style>p {{}}</style><p>{signs[:40]}</p>\n<b>{signs[40:]}</b></html>", "utf-8"
     )
