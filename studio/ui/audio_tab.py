@@ -30,7 +30,9 @@ def audio_tab(studio: Studio, visitor: Visitor, secret: str) -> Room:
             speak = gr.Button("Speak", variant="primary", elem_id="speech-create")
             with gr.Row():
                 format_ = gr.Radio(["wav", "mp3", "flac"], value="wav", label="File format")
-                seed = gr.Textbox(label="Seed", info=SEED_HINT, max_length=12, visible=False)
+                seed = gr.Textbox(
+                    label="Seed", info=SEED_HINT, max_length=12, elem_id="speech-seed", visible=False
+                )
             choice, models = model_choice(studio, "speech")
             options = forms(models, "speech-options")
             follow_model(choice, models, options)

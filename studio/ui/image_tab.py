@@ -38,7 +38,7 @@ def image_tab(studio: Studio, visitor: Visitor, secret: str) -> Room:
                     info="The best comes first.",
                     elem_id="image-count",
                 )
-                seed = gr.Textbox(label="Seed", info=SEED_HINT, max_length=12)
+                seed = gr.Textbox(label="Seed", info=SEED_HINT, max_length=12, elem_id="image-seed")
             format_ = gr.Radio(["png", "jpeg", "webp"], value="png", label="File format")
             choice, models = model_choice(studio, "image")
             options = forms(models, "image-options")

@@ -41,7 +41,7 @@ def text_tab(studio: Studio, visitor: Visitor, secret: str) -> Room:
                     info="The best comes first.",
                     elem_id="text-count",
                 )
-                seed = gr.Textbox(label="Seed", info=SEED_HINT, max_length=12)
+                seed = gr.Textbox(label="Seed", info=SEED_HINT, max_length=12, elem_id="text-seed")
             choice, models = model_choice(studio, "text")
             options = forms(models, "text-options")
             follow_model(choice, models, options)
