@@ -15,7 +15,8 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -40,6 +41,9 @@ JOBS = sa.table(
 
 STALE_SECONDS = 20.0
 MAX_ATTEMPTS = 2
+
+Taken = tuple[Job, str]
+"""A job and the lane it runs in."""
 
 
 def runner_id() -> str:
@@ -113,43 +117,51 @@ class Queue:
 
     # --- Doing work -----------------------------------------------------------------------------
 
-    def claim(self, lanes: Collection[str]) -> tuple[Job, str] | None:
-        """The next job of those lanes, now ours and `running`, with its lane; None if there is none."""
+    def turn(self, ended: Sequence[tuple[str, State, str | None]], room: Mapping[str, int]) -> list[Taken]:
+        """Settle what has ended (job id, state, error) and take the next jobs, all in one transaction.
+
+        `room` says how many jobs each lane can take. Returns the jobs, now ours and `running`, each with its
+        lane, in the order of their turns. One commit for many jobs: each wants a lock that the workers,
+        who save assets, want too.
+        """
+        taken: list[Taken] = []
+        with writing(self._engine) as db:
+            for job_id, state, error in ended:
+                db.execute(_settle(job_id, state, error))
+            left = Counter(dict(room))
+            while (open_lanes := [lane for lane in left if left[lane] > 0]) and (
+                row := db.execute(self._next(open_lanes)).one_or_none()
+            ) is not None:
+                taken.append((_job(row), row.lane))
+                left[row.lane] -= 1
+            if taken:
+                db.execute(
+                    sa.text("UPDATE counters SET value = :tag WHERE name = 'virtual_time' AND value < :tag"),
+                    {"tag": taken[-1][0].position},
+                )
+        return taken
+
+    def _next(self, lanes: list[str]) -> Any:
+        """The statement that takes the job whose turn it is among those lanes."""
         mine = JOBS.c.runner == self.runner
         who = mine if self._private else sa.or_(JOBS.c.runner.is_(None), mine)
         waiting = (
             sa.select(JOBS.c.id)
-            .where(JOBS.c.state == "queued", JOBS.c.lane.in_(list(lanes)), who)
+            .where(JOBS.c.state == "queued", JOBS.c.lane.in_(lanes), who)
             .order_by(JOBS.c.position, JOBS.c.created_at)
             .limit(1)
             .scalar_subquery()
         )
         now = time.time()
-        with writing(self._engine) as db:
-            row = db.execute(
-                sa.update(JOBS)
-                .where(JOBS.c.id == waiting, JOBS.c.state == "queued")
-                .values(
-                    state="running", runner=self.runner, started_at=now, heartbeat=now,
-                    attempts=JOBS.c.attempts + 1,
-                )
-                .returning(*JOBS.c)
-            ).one_or_none()  # fmt: skip
-            if row is not None:
-                db.execute(
-                    sa.text("UPDATE counters SET value = :tag WHERE name = 'virtual_time' AND value < :tag"),
-                    {"tag": row.position},
-                )
-        return (_job(row), row.lane) if row is not None else None
-
-    def finish(self, job_id: str, state: State, error: str | None = None) -> None:
-        """Set the final state of a running job; one that was cancelled meanwhile stays cancelled."""
-        with writing(self._engine) as db:
-            db.execute(
-                sa.update(JOBS)
-                .where(JOBS.c.id == job_id, JOBS.c.state == "running")
-                .values(state=state, error=error, finished_at=time.time())
+        return (
+            sa.update(JOBS)
+            .where(JOBS.c.id == waiting, JOBS.c.state == "queued")
+            .values(
+                state="running", runner=self.runner, started_at=now, heartbeat=now,
+                attempts=JOBS.c.attempts + 1,
             )
+            .returning(*JOBS.c)
+        )  # fmt: skip
 
     def retry(self, job_id: str, error: str) -> bool:
         """Queue a job again whose worker died; after MAX_ATTEMPTS it fails. Says whether it will run."""
@@ -159,8 +171,8 @@ class Queue:
                 .where(JOBS.c.id == job_id, JOBS.c.state == "running", JOBS.c.attempts < MAX_ATTEMPTS)
                 .values(state="queued", heartbeat=None, runner=self.runner if self._private else None)
             ).rowcount
-        if not again:
-            self.finish(job_id, "failed", error)
+            if not again:
+                db.execute(_settle(job_id, "failed", error))
         return bool(again)
 
     def release(self, job_ids: Collection[str]) -> None:
@@ -266,6 +278,15 @@ class Queue:
             order.insert(max(0, place), job_id)
             for one, row in zip(order, rows, strict=True):
                 db.execute(sa.update(JOBS).where(JOBS.c.id == one).values(position=row.position))
+
+
+def _settle(job_id: str, state: State, error: str | None) -> Any:
+    """The statement that ends a running job; one that was cancelled meanwhile stays cancelled."""
+    return (
+        sa.update(JOBS)
+        .where(JOBS.c.id == job_id, JOBS.c.state == "running")
+        .values(state=state, error=error, finished_at=time.time())
+    )
 
 
 def _utc(seconds: float | None) -> Any:

@@ -47,9 +47,8 @@ class Line:
 
     def produce(self, job: Job) -> Iterator[Progress | Asset]:
         """All that happens to one brief. Assets come best first; an interrupted job may run again."""
-        made = self.library.search(job=job.id, limit=job.brief.count)
-        if len(made) == job.brief.count:  # finished just before the studio stopped
-            yield from made
+        if self.library.made(job.id) == job.brief.count:  # finished just before the studio stopped
+            yield from self.library.search(job=job.id, limit=job.brief.count)
             return
         request = resolve(job.brief, self.catalog, self.templates)
         brief, model = request.brief, request.model

@@ -263,23 +263,32 @@ class Runner:
         self._feeds: dict[str, Feed] = {}
         self._recent: deque[str] = deque()
         self._lane_of: dict[str, str] = {}
+        self._ended: list[Ended] = []
+        self._threads = [
+            threading.Thread(target=target, name=target.__name__, daemon=True)
+            for target in (self._schedule, self._beat)
+        ]
         self._wake = threading.Event()
         self._closed = threading.Event()
         self._state = threading.RLock()
 
     def start(self) -> None:
         self._queue.recover()
-        for target in (self._schedule, self._beat):
-            threading.Thread(target=target, name=target.__name__, daemon=True).start()
+        for thread in self._threads:
+            thread.start()
 
     def close(self) -> None:
         """Stop the workers. Jobs that were running go back into the queue for the next start."""
         self._closed.set()
         self._wake.set()
-        with self._state:
-            unfinished = list(self._lane_of)
+        for thread in self._threads:
+            if thread.is_alive():  # a turn under way may still start a job
+                thread.join()
         for worker in self._workers:
             worker.stop()
+        self._turn()
+        with self._state:
+            unfinished = list(self._lane_of)
         self._queue.release(unfinished)
 
     def warm(self) -> None:
@@ -313,7 +322,6 @@ class Runner:
                 self._feeds.pop(self._recent.popleft(), None)
         if feed is not None:
             feed.push(ended)
-        self._wake.set()
 
     def pids(self) -> list[int]:
         return [pid for worker in self._workers if (pid := worker.pid) is not None]
@@ -330,25 +338,35 @@ class Runner:
             self._wake.wait(0.5)  # another studio on this library cannot wake us, so look now and then
             self._wake.clear()
             try:
-                while not self._closed.is_set() and self._start_one():
-                    pass
+                self._turn()
             except Exception:
                 logger.exception("the scheduler met a fault and goes on")
                 time.sleep(0.5)
 
-    def _start_one(self) -> bool:
-        busy = self.running()
-        room = {lane for lane, most in self._lanes.items() if busy[lane] < most * len(self._workers)}
-        claimed = self._queue.claim(room) if room else None
-        if claimed is None:
-            return False
-        job, lane = claimed
+    def _turn(self) -> None:
+        """Write down what has ended and start what there is room for."""
         with self._state:
-            self._lane_of[job.id] = lane
-            self._feeds.setdefault(job.id, Feed())
-        worker = min(self._workers, key=lambda one: len(one.jobs))
-        worker.run(job)
-        return True
+            ended, self._ended = self._ended, []
+            busy = self.running()
+            busy.subtract(self._lane_of[event.job_id] for event in ended if event.job_id in self._lane_of)
+        room = {lane: most * len(self._workers) - busy[lane] for lane, most in self._lanes.items()}
+        if self._closed.is_set():
+            room = {}
+        if not ended and max(room.values(), default=0) <= 0:
+            return
+        try:
+            taken = self._queue.turn([(one.job_id, one.state, one.error) for one in ended], room)
+        except BaseException:
+            with self._state:
+                self._ended = ended + self._ended  # not written yet, so told again at the next turn
+            raise
+        for event in ended:
+            self.settle(event)
+        for job, lane in taken:
+            with self._state:
+                self._lane_of[job.id] = lane
+                self._feeds.setdefault(job.id, Feed())
+            min(self._workers, key=lambda one: len(one.jobs)).run(job)
 
     def _beat(self) -> None:
         while not self._closed.wait(BEAT_SECONDS):
@@ -367,8 +385,9 @@ class Runner:
     def _heard(self, event: Event) -> None:
         job_id = event.job_id
         if isinstance(event, Ended):
-            self._queue.finish(job_id, event.state, event.error)
-            self.settle(event)
+            with self._state:
+                self._ended.append(event)
+            self._wake.set()
         elif feed := self.feed(job_id):
             feed.push(event)
 

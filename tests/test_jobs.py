@@ -15,7 +15,9 @@ from studio.errors import BadInput, NotFound, Refused
 from studio.jobs import JOBS, Queue, runner_alive, runner_id
 from studio.library.store import Library
 from studio.settings import Settings
-from studio.types import Brief
+from studio.types import Brief, State
+
+ONE = {"echo": 1}
 
 
 @pytest.fixture
@@ -36,8 +38,8 @@ def ask(queue: Queue, owner: str, words: str, lane: str = "echo") -> str:
 
 def served(queue: Queue, most: int = 1000) -> list[str]:
     words = []
-    while len(words) < most and (claimed := queue.claim({"echo"})):
-        words.append(claimed[0].brief.prompt)
+    while len(words) < most and (taken := queue.turn((), ONE)):
+        words += [job.brief.prompt for job, _ in taken]
     return words
 
 
@@ -73,15 +75,15 @@ def test_lanes_without_room_are_passed_over(queue: Queue) -> None:
     ask(queue, "a", "slow", lane="image")
     ask(queue, "a", "quick", lane="echo")
     assert served(queue) == ["quick"]
-    assert queue.claim(set()) is None
+    assert queue.turn((), {}) == []
 
 
 def test_a_job_waits_in_the_library_until_any_studio_takes_it(settings: Settings, queue: Queue) -> None:
     job_id = ask(queue, "a", "tomorrow")
     other = Library(settings)
-    claimed = Queue(other.engine).claim({"echo"})
-    assert claimed is not None and claimed[0].id == job_id and claimed[0].state == "running"
-    assert queue.claim({"echo"}) is None
+    [(job, lane)] = Queue(other.engine).turn((), {"echo": 3})
+    assert (job.id, job.state, lane) == (job_id, "running", "echo")
+    assert queue.turn((), ONE) == []
     other.close()
 
 
@@ -118,7 +120,7 @@ def test_cancelling_is_final_and_heard_by_whoever_runs_it(queue: Queue) -> None:
     assert queue.beat([running]) == set()
     queue.cancel(running)
     assert queue.beat([running]) == {running}
-    queue.finish(running, "done")
+    queue.turn([(running, "done", None)], {})
     assert queue.get(running).state == "cancelled"
     assert queue.cancel(running) == "cancelled"
 
@@ -172,9 +174,10 @@ def test_nobody_may_flood_the_queue(library: Library) -> None:
 def _claim_all(home: str, results: multiprocessing.SimpleQueue[list[str]]) -> None:
     library = Library(Settings.read({}, home=home))
     queue, mine = Queue(library.engine), []
-    while claimed := queue.claim({"echo"}):
-        mine.append(claimed[0].id)
-        queue.finish(claimed[0].id, "done")
+    ended: list[tuple[str, State, str | None]] = []
+    while (taken := queue.turn(ended, {"echo": 2})) or ended:
+        mine += [job.id for job, _ in taken]
+        ended = [(job.id, "done", None) for job, _ in taken]
     results.put(mine)
     os._exit(0)
 

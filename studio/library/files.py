@@ -39,6 +39,18 @@ class Shelf:
         """Where the file called `name` ("ab/cd/<sha256>.png") lies."""
         return self.folder / name
 
+    def holds(self, digest: str) -> bool:
+        """Whether the bytes of that digest are here, under whatever suffix."""
+        folder = self.folder / digest[:2] / digest[2:4]
+        try:
+            return any(name.startswith(digest) for name in os.listdir(folder))
+        except FileNotFoundError:
+            return False
+
+    def rename(self, name: str, wanted: str) -> None:
+        if name != wanted:
+            _move(self.path(name), self.path(wanted))
+
     @contextlib.contextmanager
     def placing(self, source: Path, name: str) -> Iterator[None]:
         """Move `source` to its place; if the block (which writes the row) fails, the file moves back."""

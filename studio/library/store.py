@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import bindparam, delete, or_, select, update
 
 from studio.errors import BadInput, NotFound, SealFailed
 from studio.library import codec, search
@@ -29,6 +29,7 @@ from studio.types import Asset, Credential, Job, ModelUse, Scorecard
 SHORTEST_PREFIX = 6
 LONGEST_NOTE = 10_000
 MOST_STARS = 5
+_OF_JOB = select(assets.c.seq).where(assets.c.job_id == bindparam("job"))
 
 
 class Library:
@@ -74,7 +75,7 @@ class Library:
         if not (credential and credential.produce_id and credential.layers and credential.manifest_digest):
             raise SealFailed(f"{sealed_path.name} carries no credential, therefore it was not saved.")
         digest = sealed_digest(sealed_path)
-        known = self._by_id(digest)
+        known = self._by_id(digest) if self.files.holds(digest) else None
         name = known.path.relative_to(self.files.folder).as_posix() if known else name_of(digest, sealed_path)
         asset = known or Asset(
             digest, job.id, job.brief.kind, self.files.path(name), media_type, job.brief, model, scorecard,
@@ -91,10 +92,15 @@ class Library:
         row = row_of(asset, file=name, words=search.words_of(asset, text))
         row["remarks"] = search.remarks_of("", False)
         with writing(self.engine) as connection:
-            twin = connection.execute(select(*shown).where(assets.c.id == asset.id)).mappings().first()
-            if twin is not None:  # another studio saved the same bytes since we looked
-                return asset_of(twin, self.files.folder)
-            while connection.scalar(select(assets.c.seq).where(assets.c.seq == row["seq"])) is not None:
+            while clashes := connection.execute(
+                select(*shown).where(or_(assets.c.id == asset.id, assets.c.seq == row["seq"]))
+            ).mappings().all():  # fmt: skip
+                for twin in clashes:
+                    if (
+                        twin["id"] == asset.id
+                    ):  # the same bytes, saved by another studio or lost from the disk
+                        self.files.rename(name, twin["file"])
+                        return asset_of(twin, self.files.folder)
                 row["seq"] += 1
             connection.execute(assets.insert(), row)
             if taken is not None:
@@ -149,6 +155,11 @@ class Library:
             return []
         with reading(self.engine) as connection:
             return [asset_of(row, self.files.folder) for row in connection.execute(statement).mappings()]
+
+    def made(self, job_id: str) -> int:
+        """How many assets a job has brought so far."""
+        with reading(self.engine) as connection:
+            return len(connection.execute(_OF_JOB, {"job": job_id}).all())
 
     def count(self, words: str = "", **filters: Any) -> int:
         """How many assets `search` would find without a limit; takes the same filters."""
