@@ -39,6 +39,58 @@ JOBS = sa.table(
     ),
 )  # fmt: skip
 
+# Statements on the way of every job are built once: building one costs more than running it.
+_WAITING_OF = sa.select(sa.func.count(), sa.func.max(JOBS.c.position)).where(
+    JOBS.c.owner == sa.bindparam("owner"), JOBS.c.state == "queued"
+)
+_VIRTUAL_TIME = sa.text("SELECT value FROM counters WHERE name = 'virtual_time'")
+_PASS_TIME = sa.text("UPDATE counters SET value = :tag WHERE name = 'virtual_time' AND value < :tag")
+_LATEST_OF = (
+    sa.select(JOBS.c.position)
+    .where(JOBS.c.owner == sa.bindparam("owner"), JOBS.c.state == "running")
+    .order_by(JOBS.c.position.desc())
+    .limit(1)
+)
+_ENQUEUE = sa.insert(JOBS).values(
+    state="queued",
+    attempts=0,
+    **{
+        name: sa.bindparam(name)
+        for name in ("id", "owner", "lane", "brief", "position", "created_at", "runner")
+    },
+)
+_TAKE = (
+    sa.update(JOBS)
+    .where(
+        JOBS.c.id
+        == sa.select(JOBS.c.id)
+        .where(
+            JOBS.c.state == "queued",
+            JOBS.c.lane.in_(sa.bindparam("lanes", expanding=True)),
+            JOBS.c.runner.is_not_distinct_from(sa.bindparam("other")) | (JOBS.c.runner == sa.bindparam("me")),
+        )
+        .order_by(JOBS.c.position, JOBS.c.created_at)
+        .limit(1)
+        .scalar_subquery(),
+        JOBS.c.state == "queued",
+    )
+    .values(
+        state="running",
+        runner=sa.bindparam("me"),
+        started_at=sa.bindparam("now"),
+        heartbeat=sa.bindparam("now"),
+        attempts=JOBS.c.attempts + 1,
+    )
+    .returning(*JOBS.c)
+)
+"""Takes the job whose turn it is among `lanes`: one of `me`, or of `other` (NULL: one that is nobody's)."""
+_SETTLE = (
+    sa.update(JOBS)
+    .where(JOBS.c.id == sa.bindparam("job"), JOBS.c.state == "running")
+    .values(state=sa.bindparam("state"), error=sa.bindparam("error"), finished_at=sa.bindparam("now"))
+)
+"""Ends a running job; one that was cancelled meanwhile stays cancelled."""
+
 STALE_SECONDS = 20.0
 MAX_ATTEMPTS = 2
 
@@ -83,20 +135,16 @@ class Queue:
         now = time.time()
         job_id = uuid.uuid4().hex
         with self._tagging, writing(self._engine) as db:
-            waiting, last = db.execute(
-                sa.select(sa.func.count(), sa.func.max(JOBS.c.position)).where(
-                    JOBS.c.owner == owner, JOBS.c.state == "queued"
-                )
-            ).one()
+            waiting, last = db.execute(_WAITING_OF, {"owner": owner}).one()
             if waiting >= self._max_waiting:
                 raise Refused(f"{waiting} jobs are waiting already; let some finish or cancel some first.")
             position = max(last or 0.0, self._virtual_time(db, owner)) + 1.0
             db.execute(
-                sa.insert(JOBS).values(
-                    id=job_id, owner=owner, lane=lane, brief=brief_to_json(brief), state="queued",
-                    position=position, created_at=now, attempts=0,
-                    runner=self.runner if self._private else None,
-                )
+                _ENQUEUE,
+                {
+                    "id": job_id, "owner": owner, "lane": lane, "brief": brief_to_json(brief),
+                    "position": position, "created_at": now, "runner": self.runner if self._private else None,
+                },
             )  # fmt: skip
         return Job(job_id, brief, owner, "queued", _utc(now), position)
 
@@ -106,13 +154,8 @@ class Queue:
 
         The owner's latest counts so that nobody jumps ahead by waiting for each job to finish.
         """
-        newest = db.execute(sa.text("SELECT value FROM counters WHERE name = 'virtual_time'")).scalar()
-        own = db.execute(
-            sa.select(JOBS.c.position)
-            .where(JOBS.c.owner == owner, JOBS.c.state == "running")
-            .order_by(JOBS.c.position.desc())
-            .limit(1)
-        ).scalar()
+        newest = db.execute(_VIRTUAL_TIME).scalar()
+        own = db.execute(_LATEST_OF, {"owner": owner}).scalar()
         return max(newest or 0.0, own or 0.0)
 
     # --- Doing work -----------------------------------------------------------------------------
@@ -127,41 +170,24 @@ class Queue:
         taken: list[Taken] = []
         with writing(self._engine) as db:
             for job_id, state, error in ended:
-                db.execute(_settle(job_id, state, error))
+                db.execute(_SETTLE, _end(job_id, state, error))
             left = Counter(dict(room))
             while (open_lanes := [lane for lane in left if left[lane] > 0]) and (
-                row := db.execute(self._next(open_lanes)).one_or_none()
+                row := db.execute(
+                    _TAKE,
+                    {
+                        "lanes": open_lanes,
+                        "me": self.runner,
+                        "other": self.runner if self._private else None,
+                        "now": time.time(),
+                    },
+                ).one_or_none()
             ) is not None:
                 taken.append((_job(row), row.lane))
                 left[row.lane] -= 1
             if taken:
-                db.execute(
-                    sa.text("UPDATE counters SET value = :tag WHERE name = 'virtual_time' AND value < :tag"),
-                    {"tag": taken[-1][0].position},
-                )
+                db.execute(_PASS_TIME, {"tag": taken[-1][0].position})
         return taken
-
-    def _next(self, lanes: list[str]) -> Any:
-        """The statement that takes the job whose turn it is among those lanes."""
-        mine = JOBS.c.runner == self.runner
-        who = mine if self._private else sa.or_(JOBS.c.runner.is_(None), mine)
-        waiting = (
-            sa.select(JOBS.c.id)
-            .where(JOBS.c.state == "queued", JOBS.c.lane.in_(lanes), who)
-            .order_by(JOBS.c.position, JOBS.c.created_at)
-            .limit(1)
-            .scalar_subquery()
-        )
-        now = time.time()
-        return (
-            sa.update(JOBS)
-            .where(JOBS.c.id == waiting, JOBS.c.state == "queued")
-            .values(
-                state="running", runner=self.runner, started_at=now, heartbeat=now,
-                attempts=JOBS.c.attempts + 1,
-            )
-            .returning(*JOBS.c)
-        )  # fmt: skip
 
     def retry(self, job_id: str, error: str) -> bool:
         """Queue a job again whose worker died; after MAX_ATTEMPTS it fails. Says whether it will run."""
@@ -172,7 +198,7 @@ class Queue:
                 .values(state="queued", heartbeat=None, runner=self.runner if self._private else None)
             ).rowcount
             if not again:
-                db.execute(_settle(job_id, "failed", error))
+                db.execute(_SETTLE, _end(job_id, "failed", error))
         return bool(again)
 
     def release(self, job_ids: Collection[str]) -> None:
@@ -280,13 +306,8 @@ class Queue:
                 db.execute(sa.update(JOBS).where(JOBS.c.id == one).values(position=row.position))
 
 
-def _settle(job_id: str, state: State, error: str | None) -> Any:
-    """The statement that ends a running job; one that was cancelled meanwhile stays cancelled."""
-    return (
-        sa.update(JOBS)
-        .where(JOBS.c.id == job_id, JOBS.c.state == "running")
-        .values(state=state, error=error, finished_at=time.time())
-    )
+def _end(job_id: str, state: State, error: str | None) -> dict[str, Any]:
+    return {"job": job_id, "state": state, "error": error, "now": time.time()}
 
 
 def _utc(seconds: float | None) -> Any:
