@@ -101,8 +101,14 @@ class Line:
     ) -> Iterator[Asset]:
         samples = [
             Sample(
-                sealed.path, draft.kind, sealed.media_type, request.brief, {**draft.facts, **sealed.fidelity}
-            )
+                sealed.path,
+                draft.kind,
+                sealed.media_type,
+                request.brief,
+                {**draft.facts, **sealed.fidelity},
+                required=request.required,
+                forbidden=request.forbidden,
+            )  # fmt: skip
             for draft, sealed in finished
         ]
         paths = [sample.path for sample in samples]

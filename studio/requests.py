@@ -13,18 +13,23 @@ from studio.engines.base import Engine, engines
 from studio.errors import BadInput, ModelMissing, NotFound
 from studio.options import read_options
 from studio.provenance.encode import media_for
-from studio.templates import Template, fill
+from studio.templates import Template, fill, phrases
 from studio.types import KINDS, Brief
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """`brief` is complete: its prompt is what the model gets, its options are the engine's own."""
+    """`brief` is complete: its prompt is what the model gets, its options are the engine's own.
+
+    `required` and `forbidden` are the template's phrases, its slots filled.
+    """
 
     brief: Brief
     engine: type[Engine]
     model: Model
     template: Template | None
+    required: tuple[str, ...] = ()
+    forbidden: tuple[str, ...] = ()
 
 
 def resolve(brief: Brief, catalog: Catalog, templates: Mapping[str, Template]) -> Request:
@@ -33,11 +38,15 @@ def resolve(brief: Brief, catalog: Catalog, templates: Mapping[str, Template]) -
         raise NotFound(f"There is no kind {brief.kind!r}; choose one of: {', '.join(KINDS)}.")
     template = _template(brief, templates)
     engine, model = _model(brief, catalog)
+    required: tuple[str, ...] = ()
+    forbidden: tuple[str, ...] = ()
     if template is not None:
-        brief = _filled(brief, template, {one.name for one in fields(engine.Options)})
+        values = _values(brief, template)
+        required, forbidden = phrases(template, values)
+        brief = _filled(brief, template, values, {one.name for one in fields(engine.Options)})
     read_options(engine.Options, brief.options)
     media_for(brief.kind, brief.format)
-    return Request(brief, engine, model, template)
+    return Request(brief, engine, model, template, required, forbidden)
 
 
 def _template(brief: Brief, templates: Mapping[str, Template]) -> Template | None:
@@ -50,17 +59,20 @@ def _template(brief: Brief, templates: Mapping[str, Template]) -> Template | Non
     return templates[brief.template]
 
 
-def _filled(brief: Brief, template: Template, known: set[str]) -> Brief:
-    """Options named like slots fill them; the prompt itself fills the first slot left open.
-
-    Of the template's own options those count that the engine knows: `known`.
-    """
+def _values(brief: Brief, template: Template) -> dict[str, str]:
+    """Options named like slots fill them; the prompt itself fills the first slot left open."""
     slots = [slot.name for slot in template.slots]
     values = {name: str(value) for name, value in brief.options.items() if name in slots}
-    rest = {name: value for name, value in brief.options.items() if name not in slots}
     first = next((name for name in slots if name not in values), None)
     if brief.prompt.strip() and first is not None:
         values[first] = brief.prompt
+    return values
+
+
+def _filled(brief: Brief, template: Template, values: Mapping[str, str], known: set[str]) -> Brief:
+    """Of the template's own options those count that the engine knows: `known`."""
+    slots = {slot.name for slot in template.slots}
+    rest = {name: value for name, value in brief.options.items() if name not in slots}
     usual = {name: value for name, value in template.options.items() if name in known}
     return replace(brief, prompt=fill(template, values), options=usual | rest)
 

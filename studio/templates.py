@@ -96,14 +96,24 @@ def fill(template: Template, values: Mapping[str, str]) -> str:
     return "\n".join(lines).strip()
 
 
+def phrases(template: Template, values: Mapping[str, str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The required and the forbidden phrases with their slots filled; one that names an empty slot falls away."""
+    given = _given(template, values)
+
+    def filled(group: tuple[str, ...]) -> tuple[str, ...]:
+        meant = [phrase for phrase in group if all(name in given for name in SLOT.findall(phrase))]
+        return tuple(_replace(phrase, given) for phrase in meant)
+
+    return filled(template.required), filled(template.forbidden)
+
+
 def rules_broken(template: Template, values: Mapping[str, str], text: str) -> tuple[str, ...]:
     """What the template asks and `text` does not keep, one short sentence each; case does not matter."""
     given, folded = _given(template, values), text.casefold()
-    required = [_replace(phrase, given) for phrase in template.required]
-    forbidden = [_replace(phrase, given) for phrase in template.forbidden]
+    required, forbidden = phrases(template, values)
     broken = [f"“{phrase}” is missing." for phrase in required if phrase.casefold() not in folded]
     for phrase in forbidden:
-        if phrase and re.search(rf"(?<!\w){re.escape(phrase.casefold())}(?!\w)", folded):
+        if re.search(rf"(?<!\w){re.escape(phrase.casefold())}(?!\w)", folded):
             broken.append(f"“{phrase}” must not be said.")
     if template.only_given_numbers:
         known = set(NUMBER.findall(" ".join((template.prompt, template.disclaimer, *given.values()))))
