@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from pathlib import Path
 
@@ -79,3 +80,10 @@ def test_truncated_files_say_so(folder: Path, tmp_path: Path, name: str) -> None
     (tmp_path / name).write_bytes(data[: len(data) // 2])
     with pytest.raises(ModelBroken, match="cannot be read"):
         embed(["x"], tmp_path)
+
+
+def test_the_error_function_is_near_enough_everywhere() -> None:
+    x = np.linspace(-6, 6, 10_001, dtype=np.float32)
+    exact = np.array([math.erf(value) for value in x])
+    assert np.abs(embedding._erf(x) - exact).max() < 1e-6
+    assert embedding._erf(np.float32([-0.0, np.inf, -np.inf])).tolist() == [0.0, 1.0, -1.0]
