@@ -172,3 +172,21 @@ def fingerprints_0005(connection: Connection) -> None:
             thumb {octets} NOT NULL
         )""")
     connection.exec_driver_sql("CREATE INDEX fingerprints_medium ON fingerprints (medium, seq)")
+
+
+@migration
+def votes_0006(connection: Connection) -> None:
+    """Which of two assets a person prefers, see votes.py; `first_seq` < `second_seq`, and `at` is seconds since 1970."""
+    number = "INTEGER" if connection.dialect.name == "sqlite" else "BIGINT"
+    connection.exec_driver_sql(f"""
+        CREATE TABLE votes (
+            owner VARCHAR(200) NOT NULL,
+            first_seq {number} NOT NULL REFERENCES assets (seq) ON DELETE CASCADE,
+            second_seq {number} NOT NULL REFERENCES assets (seq) ON DELETE CASCADE,
+            choice VARCHAR(8) NOT NULL,
+            at DOUBLE PRECISION NOT NULL,
+            PRIMARY KEY (owner, first_seq, second_seq)
+        )""")
+    # Deleting an asset looks for its votes on either side.
+    connection.exec_driver_sql("CREATE INDEX votes_first ON votes (first_seq)")
+    connection.exec_driver_sql("CREATE INDEX votes_second ON votes (second_seq)")

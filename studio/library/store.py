@@ -23,6 +23,7 @@ from studio.library.health import Health, examine
 from studio.library.migrations import migrate
 from studio.library.recall import Recall, remember
 from studio.library.tables import asset_of, assets, moment_of, row_of, shown
+from studio.library.votes import Ballot, Choice
 from studio.settings import Settings
 from studio.types import Asset, Credential, Job, ModelUse, Scorecard
 
@@ -46,6 +47,7 @@ class Library:
             self.files = Shelf(settings.home / "files")
             self.files.sweep(self._knows)
             self._recall = Recall(self.engine)
+            self.ballot = Ballot(self.engine)
         except BaseException:
             self.engine.dispose()
             raise
@@ -208,6 +210,10 @@ class Library:
         if stars not in range(MOST_STARS + 1):
             raise BadInput(f"Stars go from 0 (not rated) to {MOST_STARS}, not {stars}.")
         return self._change(asset_id, stars=stars)
+
+    def vote(self, first: str, second: str, choice: Choice, owner: str = "") -> None:
+        """Which of two results of one brief is better; see `Ballot.cast`."""
+        self.ballot.cast(self.get(first), self.get(second), choice, owner)
 
     def delete(self, asset_id: str) -> str:
         """Remove row and file; the sentence that says what was done."""

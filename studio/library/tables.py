@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     Column,
+    Float,
     Integer,
     LargeBinary,
     MetaData,
@@ -49,6 +50,16 @@ assets = Table(
 )
 shown = [c for c in assets.c if c.name not in ("words", "remarks")]
 """The columns an `Asset` is read from."""
+
+votes = Table(
+    "votes",
+    metadata,
+    Column("owner", String, primary_key=True),
+    Column("first_seq", BigInteger, primary_key=True),
+    Column("second_seq", BigInteger, primary_key=True),
+    Column("choice", String),
+    Column("at", Float),
+)
 
 fingerprints = Table(
     "fingerprints",
