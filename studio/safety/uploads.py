@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from studio.errors import BadInput
+from studio.pictures import decode, short, upright
 from studio.safety.limits import bad_character
 from studio.safety.names import safe_join as safe_join
 from studio.safety.names import safe_name as safe_name
-from studio.safety.pictures import decode, eight_bits, short, to_srgb
 from studio.settings import Settings
 
 if TYPE_CHECKING:
@@ -85,13 +85,8 @@ def check_picture(path: Path, settings: Settings) -> Picture:
 
 def read_picture(path: Path, settings: Settings) -> Image:
     """The checked picture as people see it: upright, 8 bits a channel, sRGB; mode "RGB" or "RGBA"."""
-    from PIL import ImageOps
-
     _recognise(path, settings, PICTURES, "picture")
-    image = eight_bits(decode(path, settings))
-    transparent = "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "La", "RGBa")
-    image = ImageOps.exif_transpose(to_srgb(image))
-    return image.convert("RGBA" if transparent else "RGB")
+    return upright(decode(path, settings))
 
 
 def check_sound(path: Path, settings: Settings) -> SoundFile:

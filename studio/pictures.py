@@ -1,4 +1,8 @@
-"""Decoding a picture that nobody vouches for, and bringing it to 8 bits of sRGB."""
+"""Decoding a picture that nobody vouches for, and bringing it to 8 bits of sRGB.
+
+What an engine works on is `read_picture`: upright, 8 bits, sRGB. Whether a file is taken at all, by its kind
+and size, is `safety.uploads`' to say.
+"""
 
 from __future__ import annotations
 
@@ -48,6 +52,21 @@ def decode(path: Path, settings: Settings) -> Image:
             f"The picture is damaged and cannot be read ({short(error)}); save it again."
         ) from None
     return image
+
+
+def read_picture(path: Path, settings: Settings) -> Image:
+    """The picture as people see it: upright, 8 bits a channel, sRGB; mode "RGB" or "RGBA"."""
+    return upright(decode(path, settings))
+
+
+def upright(image: Image) -> Image:
+    """A decoded picture turned as its EXIF says, in "RGB", or "RGBA" where parts of it are transparent."""
+    from PIL import ImageOps
+
+    image = eight_bits(image)
+    transparent = "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "La", "RGBa")
+    image = ImageOps.exif_transpose(to_srgb(image))
+    return image.convert("RGBA" if transparent else "RGB")
 
 
 def _png_to_its_end(file: BinaryIO, size: int) -> None:
