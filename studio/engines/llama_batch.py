@@ -17,7 +17,7 @@ from studio.engines.llama_threads import ThreadChoice
 from studio.errors import StudioError, WorkerLost
 
 COMPANY_TOKENS = 32  # most prompt tokens a step while others write, so that they do not stall
-TELL_SECONDS = 0.05
+TELL_SECONDS = 0.1  # of each text; what a person reads as flowing, and what eight at once can afford
 
 
 class Batcher:
