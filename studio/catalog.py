@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -155,6 +157,31 @@ class Catalog:
             risky = path.suffix.lower() in PICKLE_SUFFIXES | {".bin", ".safetensors", ".gguf", ".onnx"}
             if name_inside in listed or risky:
                 check_weights(path)
+        return model
+
+    def prove(self, name: str) -> Model:
+        """As `verify`, but files that were proved before and have not been touched since are not read again.
+
+        What a model makes is signed with its name, so its weights are proved whenever it is loaded. The
+        record in `settings.home` holds size and time of change: it is against mix-ups and damage, not against
+        somebody who can write there.
+        """
+        model = self.require(name)
+        paths = [path for path in sorted(model.folder.rglob("*")) if path.is_file()]
+        stats = {str(path): path.stat() for path in paths} if model.source["type"] != "builtin" else {}
+        now: dict[str, Any] = {path: [stat.st_size, stat.st_mtime_ns] for path, stat in stats.items()}
+        now |= {f"{name}/{file.path}": file.sha256 for file in model.files}
+        record = self.settings.home / "proved" / f"{name}.json"
+        try:
+            known = json.loads(record.read_text("utf-8"))
+        except (OSError, ValueError):
+            known = None
+        if now and known != now:
+            self.verify(name)
+            record.parent.mkdir(parents=True, exist_ok=True)
+            partial = record.with_suffix(f".{os.getpid()}")
+            partial.write_text(json.dumps(now), "utf-8")
+            partial.replace(record)
         return model
 
 

@@ -83,6 +83,7 @@ class Line:
         model = request.model
 
         def load() -> Engine:
+            self.catalog.prove(model.name)
             engine = request.engine(model, self._device, self.settings)
             engine.load()
             return engine

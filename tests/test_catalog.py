@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -337,6 +338,33 @@ def test_swapped_weights_are_noticed_by_verify(settings: Settings) -> None:
     assert catalog.ready("tiny")
     with pytest.raises(ModelBroken, match="SHA-256 differs"):
         catalog.verify("tiny")
+
+
+def test_weights_are_proved_once_and_again_when_they_were_touched(settings: Settings) -> None:
+    catalog = catalog_of(settings, tiny=GOOD)
+    path = put(settings) / "vocab.json"
+    read: list[Path] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("studio.catalog.sha256_of", lambda path: read.append(path) or DIGEST)
+        catalog.prove("tiny")
+        catalog.prove("tiny")
+        assert read == [path]
+        os.utime(path, ns=(1, 1))
+        catalog.prove("tiny")
+        assert read == [path, path]
+    path.write_bytes(DATA.replace(b"vocab", b"VOCAB"))
+    for _ in range(2):
+        with pytest.raises(ModelBroken, match="SHA-256 differs"):
+            catalog.prove("tiny")
+
+
+def test_a_damaged_record_of_proved_weights_does_no_harm(settings: Settings) -> None:
+    catalog = catalog_of(settings, tiny=GOOD)
+    put(settings)
+    catalog.prove("tiny")
+    for junk in (b"", b"[1", b"\xff"):
+        (settings.home / "proved" / "tiny.json").write_bytes(junk)
+        assert catalog.prove("tiny").name == "tiny"
 
 
 def test_a_pickle_beside_the_listed_files_is_noticed(settings: Settings) -> None:
