@@ -185,8 +185,9 @@ class Credential:
 
     `produce_id` (32 hex characters) names this output inside labels and marks, since `Asset.id`, the
     digest of the final bytes, cannot stand in the bytes it digests. `manifest_digest` is the SHA-256
-    of the signed manifest store; `mark_payload` what an imperceptible mark carries (hex), None while
-    the output has no mark.
+    of the signed manifest store; `mark_payload` what an imperceptible mark carries: the first hex digits
+    of `produce_id`, "" for a mark that tells its presence only (text), None where there is no mark;
+    `unmarked` then says why.
     """
 
     produce_id: str
@@ -197,6 +198,7 @@ class Credential:
     manifest_digest: str
     signer: str
     signed_at: datetime
+    unmarked: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,11 +259,36 @@ class Layer:
 
 
 @dataclass(frozen=True, slots=True)
+class Ingredient:
+    """One input that a credential names. `relation` and `detail` are words for a person; `parts` its own inputs.
+
+    `state` is a short word: no_credential, missing, trusted, unknown_signer, altered, damaged, or cut where
+    the rest of the chain is not shown.
+    """
+
+    title: str
+    relation: str
+    media_type: str
+    state: str
+    detail: str
+    parts: tuple[Ingredient, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
-    """What `verify` found. `statement` is the sentence a person reads."""
+    """What `verify` found. `statement` is the sentence a person reads.
+
+    `sha256` (hex) and `size` (bytes) are of what was given, `checked_at` is when; `trust_list` names the list
+    of foreign signers that was consulted.
+    """
 
     path: str
     verdict: Verdict
     statement: str
     layers: tuple[Layer, ...]
     asset_id: str | None = None
+    ingredients: tuple[Ingredient, ...] = ()
+    sha256: str = ""
+    size: int = 0
+    checked_at: datetime | None = None
+    trust_list: str = ""

@@ -17,6 +17,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from studio.provenance import armour, frames, jumbf
+from studio.provenance.trust import TrustList
 
 if TYPE_CHECKING:
     import c2pa
@@ -24,16 +25,20 @@ if TYPE_CHECKING:
 STORE_TYPE = "application/c2pa"
 # Our own digest of bytes that the C2PA hash of a container leaves out.
 UNBOUND = "org.signet.unbound"
-State = Literal["absent", "trusted", "unknown_signer", "expired", "invalid", "altered", "damaged"]
+# Names the C2PA trust list in the library's report; signers that this studio itself knows go first.
+LISTED = "https://github.com/c2pa-org/conformance-public"
+State = Literal["absent", "trusted", "listed", "unknown_signer", "expired", "invalid", "altered", "damaged"]
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What a file's credential says and whether it holds.
 
-    `state`: absent; trusted (unchanged, signer known); unknown_signer (unchanged); expired (unchanged, but
-    the certificate has run out); invalid (unchanged, but it breaks a rule of C2PA); altered (the signature holds, the content is not what was signed);
-    damaged (the credential itself does not hold). `reason` says it in a few words.
+    `state`: absent; trusted (unchanged, signer known to this studio); listed (unchanged, signer on the C2PA
+    trust list); unknown_signer (unchanged); expired (unchanged, but the certificate is not valid today);
+    invalid (unchanged, but it breaks a rule of C2PA); altered (the signature holds, the content is not what
+    was signed); damaged (the credential itself does not hold). `reason` says it in a few words; `known` tells
+    whether anybody vouches for the signer; `manifests` are all of the store, by name.
     """
 
     state: State
@@ -45,19 +50,21 @@ class Reading:
     assertions: tuple[tuple[str, Any], ...] = ()
     manifest_digest: str = ""
     failures: tuple[str, ...] = ()
+    known: bool = False
+    manifests: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def whole(self) -> bool:
-        return self.state in ("trusted", "unknown_signer", "expired", "invalid")
+        return self.state in ("trusted", "listed", "unknown_signer", "expired", "invalid")
 
 
-def context(anchors: str) -> c2pa.Context:
+def context(anchors: str, listed: TrustList | None = None) -> c2pa.Context:
     """Settings of the C2PA library for one set of trusted certificates; safe to share between threads."""
-    return _context(anchors, os.getpid())
+    return _context(anchors, listed, os.getpid())
 
 
 @lru_cache(maxsize=8)
-def _context(anchors: str, process: int) -> c2pa.Context:
+def _context(anchors: str, listed: TrustList | None, process: int) -> c2pa.Context:
     """One for each process: the library refuses to use after a fork what was made before it."""
     import c2pa
 
@@ -65,8 +72,14 @@ def _context(anchors: str, process: int) -> c2pa.Context:
         "verify": {"remote_manifest_fetch": False, "ocsp_fetch": False, "verify_after_sign": False},
         "builder": {"thumbnail": {"enabled": False}},
     }
-    if anchors:
-        settings["trust"] = {"user_anchors": anchors}
+    trust: dict[str, Any] = {"user_anchors": anchors} if anchors else {}
+    if listed is not None:
+        lists = (("manifest", listed.signers), ("tsa", listed.stampers))
+        trust["anchors"] = [
+            {"trust_kind": kind, "trust_uri": LISTED, "trust_anchors": pem} for kind, pem in lists
+        ]
+    if trust:
+        settings["trust"] = trust
     return c2pa.Context.from_dict(settings)
 
 
@@ -75,21 +88,26 @@ class _Found:
     """The library's report on the active manifest, taken apart."""
 
     manifest: dict[str, Any]
+    manifests: dict[str, Any]
+    listed: bool = False
     success: set[str] = field(default_factory=set)
     failure: set[str] = field(default_factory=set)
 
 
-def read(data: bytes, media_type: str, anchors: str) -> Reading:
-    """The credential in a file's bytes; never raises for what the file contains."""
+def read(data: bytes, media_type: str, anchors: str, listed: TrustList | None = None) -> Reading:
+    """The credential in a file's bytes; never raises for what the file contains.
+
+    `anchors` (PEM) are signers that this studio itself knows; for those of `listed` others vouch.
+    """
     import c2pa
 
     try:
         if media_type in armour.TEXT_TYPES:
-            return _read_text(data, anchors)
+            return _read_text(data, anchors, listed)
         frame = frames.find(data, media_type)
         if data.count(b"jumb") > jumbf.MAX_BOXES:
             return Reading("damaged", "the credential is larger than any honest one")
-        with c2pa.Reader(media_type, io.BytesIO(data), context=context(anchors)) as reader:
+        with c2pa.Reader(media_type, io.BytesIO(data), context=context(anchors, listed)) as reader:
             found = _report(reader.detailed_json())
     except ValueError as problem:
         return Reading("damaged", str(problem))
@@ -108,7 +126,7 @@ def read(data: bytes, media_type: str, anchors: str) -> Reading:
     return _judge(found, frame)
 
 
-def _read_text(data: bytes, anchors: str) -> Reading:
+def _read_text(data: bytes, anchors: str, listed: TrustList | None) -> Reading:
     import c2pa
 
     frame = armour.find(data)
@@ -117,7 +135,7 @@ def _read_text(data: bytes, anchors: str) -> Reading:
     if frame.store.count(b"jumb") > jumbf.MAX_BOXES:
         return Reading("damaged", "the credential is larger than any honest one")
     try:
-        with c2pa.Reader(STORE_TYPE, io.BytesIO(data), frame.store, context(anchors)) as reader:
+        with c2pa.Reader(STORE_TYPE, io.BytesIO(data), frame.store, context(anchors, listed)) as reader:
             found = _report(reader.detailed_json())
     except c2pa.C2paError as error:
         return Reading("damaged", short(error), failures=("unreadable",))
@@ -148,10 +166,16 @@ def _report(detailed: str) -> _Found:
     codes = {
         kind: {entry.get("code", "") for entry in results.get(kind, [])} for kind in ("success", "failure")
     }
-    manifest = report.get("manifests", {}).get(report.get("active_manifest"), {})
+    manifests = report.get("manifests", {})
+    manifest = manifests.get(report.get("active_manifest"), {})
     if report.get("validation_state") == "Invalid" and not codes["failure"]:
         codes["failure"].add("invalid")
-    return _Found(manifest, codes["success"], codes["failure"])
+    listed = any(
+        LISTED in entry.get("explanation", "")
+        for entry in results.get("success", [])
+        if entry.get("code") == "signingCredential.trusted"
+    )
+    return _Found(manifest, manifests, listed, codes["success"], codes["failure"])
 
 
 def _judge(found: _Found, frame: frames.Frame | None) -> Reading:
@@ -170,6 +194,8 @@ def _judge(found: _Found, frame: frames.Frame | None) -> Reading:
         assertions=tuple(found.manifest.get("assertion_store", {}).items()),
         manifest_digest=hashlib.sha256(frame.store).hexdigest() if frame else "",
         failures=tuple(sorted(found.failure)),
+        known="signingCredential.trusted" in found.success,
+        manifests=found.manifests,
     )
 
 
@@ -183,7 +209,8 @@ def _state(found: _Found, frame: frames.Frame | None, generator: str) -> tuple[S
         return "damaged", "the signature does not fit what it signs"
     rest = found.failure - UNTRUSTED - EXPIRED
     # A store of another tool may rightly look different where nothing is signed.
-    trusted, ours = "signingCredential.trusted" in found.success, generator == "Signet"
+    known, ours = "signingCredential.trusted" in found.success, generator == "Signet"
+    trusted = known and not found.listed
     if not MATCHES & found.success or any(code.endswith((".mismatch", ".missing", UNBOUND)) for code in rest):
         return "altered", "the content is not what was signed"
     loose = frame is not None and (not frame.exact or jumbf.loose(frame.store))
@@ -192,7 +219,9 @@ def _state(found: _Found, frame: frames.Frame | None, generator: str) -> tuple[S
     if rest:
         return "invalid", "the credential breaks a rule of C2PA"
     if found.failure & EXPIRED:
-        return "expired", "the signer's certificate has run out"
+        return "expired", "the signer's certificate is not valid today"
+    if found.listed:
+        return "listed", ""
     if not trusted:
         return "unknown_signer", "the signer is not one this studio knows"
     return "trusted", ""
