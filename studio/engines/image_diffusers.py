@@ -1,64 +1,49 @@
 """Any diffusers pipeline: text to picture, and from pictures where the pipeline can.
 
 The number of `brief.inputs` decides: none makes a picture from text, one starts from that picture, two are
-a picture and the mask of what is to be painted anew (white). Several candidates run as one batch, each
-with a generator of its own, so that a seed gives the same picture alone and among others (up to the
-rounding of the device's arithmetic).
+a picture and the mask of what is to be painted anew (white); with a ControlNet the one guides the shapes.
+Several candidates run as one batch, each with a generator of its own, so that a seed gives the same picture
+alone and among others (up to the rounding of the device's arithmetic).
 """
 
 from __future__ import annotations
 
-import re
 import secrets
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from studio.catalog import Model
 from studio.engines.base import Device, engines
 from studio.engines.devices import pick_device
-from studio.engines.image_embeddings import cache_embeddings, forget_embeddings
-from studio.engines.image_inputs import open_picture, pipeline_for, takes
+from studio.engines.image_addons import add_lora, controlled, lora_file, remove_lora
+from studio.engines.image_call import arguments, cannot, task_of
+from studio.engines.image_embeddings import Embeddings, cache_embeddings, forget_embeddings
+from studio.engines.image_inputs import keep_rest, pipeline_for, takes
 from studio.engines.image_memory import (
     Plan,
     Weight,
+    channels_last,
     empty_cache,
     is_out_of_memory,
     plan,
     result_megapixels,
     weigh,
 )
-from studio.engines.image_pipeline import SCHEDULERS, add_lora, load_pipeline, remove_lora, scheduler_for
+from studio.engines.image_options import ImageOptions
+from studio.engines.image_pipeline import load_pipeline, scheduler_for
 from studio.engines.image_preview import Preview
 from studio.engines.image_run import Step, run
-from studio.errors import BadInput, NotFound, OutOfMemory
-from studio.options import option, options_dict, read_options
+from studio.engines.image_walk import shares, sheet
+from studio.engines.image_words import read_prompt
+from studio.errors import BadInput, OutOfMemory
+from studio.options import options_dict, read_options
 from studio.settings import Settings
 from studio.types import Draft, Job, Kind, Progress
 
-
-@dataclass(frozen=True)
-class ImageOptions:
-    """Empty values are the pipeline's own defaults."""
-
-    negative_prompt: str = option("", "What should not be there", max_length=2000)
-    steps: int | None = option(None, "Steps", low=1, high=150)
-    guidance_scale: float | None = option(
-        None, "Guidance", low=0.0, high=30.0, step=0.5, hint="How closely to follow the prompt"
-    )
-    width: int | None = option(None, "Width (px)", low=16, high=2048, step=8)
-    height: int | None = option(None, "Height (px)", low=16, high=2048, step=8)
-    strength: float = option(0.7, "Change of the input picture", low=0.05, high=1.0, step=0.05)
-    style: str = option("", "Style", max_length=40, hint="For models that have styles of their own")
-    transparent: bool = option(False, "Transparent background", hint="For models that can cut out")
-    scheduler: str = option("own", "Scheduler", choices=("own", *SCHEDULERS), advanced=True)
-    lora: str = option(
-        "", "LoRA", hint="A folder of checkpoints that holds one .safetensors file", advanced=True
-    )
-    lora_scale: float = option(1.0, "LoRA strength", low=-2.0, high=2.0, step=0.1, advanced=True)
-    previews: bool = option(True, "Show the picture on the way", advanced=True)
+Mix = tuple[str, str, float]  # prompt, the one it is blended into, and how far
 
 
 @engines.register
@@ -93,6 +78,7 @@ class Diffusers:
             pipeline.enable_sequential_cpu_offload(device=self._device.name)
         else:
             pipeline.to(self._device.name)
+        channels_last(pipeline)
         cache_embeddings(pipeline)
         self._plan, self._scheduler = made, getattr(pipeline, "scheduler", None)
         self._pipelines = {"text": pipeline}
@@ -117,54 +103,85 @@ class Diffusers:
         return frozenset(name for name, there in marks.items() if there)
 
     def generate(self, job: Job) -> Iterator[Progress | Draft]:
-        """Progress at every step, previews as JPEG, one Draft per candidate: uint8 (height, width, 3)."""
+        """Progress at every step, previews as JPEG, one Draft per candidate: uint8 (height, width, 3 or 4)."""
         options = read_options(ImageOptions, {**self._model.options, **job.brief.options})
-        task = ("text", "image", "inpaint")[min(len(job.brief.inputs), 2)]
-        if len(job.brief.inputs) > 2:
-            raise BadInput("Give one picture to start from, or a picture and its mask: not more.")
-        pipeline = self._for_task(task)
+        title, inputs = self._model.title, job.brief.inputs
+        prompt = read_prompt(job.brief.prompt, self._model, self._settings)
+        toward = read_prompt(options.to_prompt, self._model, self._settings)
+        if prompt != job.brief.prompt:
+            yield Progress(job.id, None, "reading", f"Read as: {prompt}")
+        task = task_of(options, inputs)
+        if toward and task != "text":
+            raise BadInput("Blending two prompts starts from text alone; remove the input picture.")
+        pipeline = self._for_task(task, options.control)
         if pipeline is None:
-            words = "start from a picture" if task == "image" else "paint a masked part anew"
-            raise BadInput(f"{self._model.title} cannot {words}; remove the input or choose another model.")
+            raise cannot(title, task)
+        if toward and not isinstance(getattr(pipeline, "encode_prompt", None), Embeddings):
+            raise BadInput(f"{title} cannot blend two prompts; leave to_prompt empty.")
         self._prepare(pipeline, options)
-        given = self._arguments(pipeline, options, job, task)
-        seed = job.brief.seed if job.brief.seed is not None else secrets.randbits(31)
+        given = arguments(pipeline, options, prompt, task, inputs, self._settings, title)
+        if job.brief.seed is None:
+            job = replace(job, brief=replace(job.brief, seed=secrets.randbits(31)))
+        seed = int(job.brief.seed or 0)
         preview = Preview(given.get("width"), given.get("height")) if options.previews else None
-        megapixels = result_megapixels(given, pipeline)
-        batch = self._planned(megapixels, job.brief.count).batch
-        done = 0
+        mixes = [(prompt, toward, share) for share in shares(options.frames)] if toward else [None]
+        batch, done = self._planned(result_megapixels(given, pipeline), job.brief.count).batch, 0
         while done < job.brief.count:
             seeds = [seed + place for place in range(done, min(done + batch, job.brief.count))]
             started = time.perf_counter()
-            pictures = None
             try:
-                for step in run(pipeline, given, seeds, lambda: job.cancelled, preview):
-                    if isinstance(step, Step):
-                        yield _told(job, step, done, len(seeds))
-                    else:
-                        pictures = step.pixels
+                made = yield from self._paint(job, pipeline, given, seeds, mixes, preview)
             except (RuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error):
-                    raise
-                empty_cache(self._device.name)
-                if len(seeds) == 1:
-                    raise OutOfMemory(
-                        f"{self._device.title} has no room for a picture of {megapixels:.2f} megapixels; "
-                        f"lower width and height."
-                    ) from error
-                batch = len(seeds) // 2
+                batch = self._smaller(error, len(seeds), given, pipeline)
                 continue
-            if pictures is None:  # cancelled
+            if job.cancelled:
                 return
             seconds = (time.perf_counter() - started) / len(seeds)
-            for one, picture in zip(seeds, pictures, strict=True):
-                yield self._draft(picture, options, one, seconds)
+            read_as = {"prompt_read_as": prompt} if prompt != job.brief.prompt else {}
+            for place, one in enumerate(seeds):
+                picture = made[0][place] if len(made) == 1 else sheet([frame[place] for frame in made])
+                yield self._draft(picture, options, one, seconds, read_as)
             done += len(seeds)
+
+    def _paint(
+        self, job: Job, pipeline: Any, given: dict[str, Any], seeds: list[int], mixes: Sequence[Mix | None],
+        preview: Preview | None,
+    ) -> Generator[Progress, None, list[Any]]:  # fmt: skip
+        """Progress; returns one batch (pictures, height, width, channels) for each of `mixes`, fewer if cancelled."""
+        made: list[Any] = []
+        first = seeds[0] - int(job.brief.seed or 0)
+        for mix in mixes:
+            with pipeline.encode_prompt.blended(*mix) if mix else nullcontext():
+                for step in run(pipeline, given, seeds, lambda: job.cancelled, preview):
+                    if isinstance(step, Step):
+                        part = (len(made) + step.done / step.total) / len(mixes)
+                        yield _told(job, step, first, len(seeds) * part)
+                    else:
+                        made.append(step.pixels)
+            if job.cancelled:
+                break
+        if "mask_image" in given:
+            made = [keep_rest(one, given["image"], given["mask_image"]) for one in made]
+        return made
+
+    def _smaller(self, error: BaseException, size: int, given: dict[str, Any], pipeline: Any) -> int:
+        """Half the batch after memory ran out; raises OutOfMemory for a single picture, `error` if it is another."""
+        if not is_out_of_memory(error):
+            raise error
+        empty_cache(self._device.name)
+        if size == 1:
+            raise OutOfMemory(
+                f"{self._device.title} has no room for a picture of {result_megapixels(given, pipeline):.2f} megapixels;"
+                " lower width and height."
+            ) from error
+        return size // 2
 
     # --- what the pipeline is given ---
 
-    def _for_task(self, task: str) -> Any | None:
+    def _for_task(self, task: str, control: str = "") -> Any | None:
         """The pipeline of the task over the components of the one that is loaded, or None."""
+        if task == "control":
+            return self._controlled(control)
         if task not in self._pipelines:
             made = pipeline_for(self._pipelines["text"], task)
             if made is None:
@@ -175,6 +192,17 @@ class Diffusers:
             cache_embeddings(made)
             self._pipelines[task] = made
         return self._pipelines[task]
+
+    def _controlled(self, name: str) -> Any:
+        """The pipeline with that ControlNet; the one before makes room for it."""
+        key = f"control:{name}"
+        if key not in self._pipelines:
+            for old in [one for one in self._pipelines if one.startswith("control:")]:
+                del self._pipelines[old]
+            made = controlled(self._pipelines["text"], name, self._settings, self._model.title)
+            cache_embeddings(made)
+            self._pipelines[key] = made
+        return self._pipelines[key]
 
     def _prepare(self, pipeline: Any, options: ImageOptions) -> None:
         """Scheduler, LoRA and memory switches for this job."""
@@ -188,7 +216,7 @@ class Diffusers:
             for made in self._pipelines.values():
                 forget_embeddings(made)
             if wanted:
-                add_lora(base, self._lora_file(options.lora), options.lora_scale, self._model.title)
+                add_lora(base, lora_file(options.lora, self._settings), options.lora_scale, self._model.title)
             self._lora = wanted
         plan_ = self._plan
         if plan_ and plan_.attention_slicing and hasattr(pipeline, "enable_attention_slicing"):
@@ -198,53 +226,6 @@ class Diffusers:
             vae.enable_slicing()
         if plan_ and plan_.vae_tiling and hasattr(vae, "enable_tiling"):
             vae.enable_tiling()
-
-    def _lora_file(self, name: str) -> Path:
-        if not re.fullmatch(r"[\w.-]{1,80}", name) or name.startswith("."):
-            raise BadInput(
-                "A LoRA is named by its folder in checkpoints: letters, digits, dot, dash and underscore."
-            )
-        found = sorted((self._settings.checkpoints / name).glob("*.safetensors"))
-        if len(found) != 1:
-            have = sorted(
-                path.parent.name for path in self._settings.checkpoints.glob("*/*lora*.safetensors")
-            )
-            raise NotFound(
-                f"There is no LoRA {name!r} with one .safetensors file; found: {', '.join(have) or 'none'}."
-            )
-        return found[0]
-
-    def _arguments(self, pipeline: Any, options: ImageOptions, job: Job, task: str) -> dict[str, Any]:
-        names = takes(pipeline)
-        wanted = {
-            "prompt": job.brief.prompt,
-            "negative_prompt": options.negative_prompt or None,
-            "style": options.style or None,
-            "transparent": options.transparent or None,
-            "num_inference_steps": options.steps,
-            "guidance_scale": options.guidance_scale,
-            "width": options.width,
-            "height": options.height,
-        }
-        given = {key: value for key, value in wanted.items() if value is not None}
-        for key, word in (
-            ("negative_prompt", "negative prompt"),
-            ("style", "style"),
-            ("transparent", "transparency"),
-        ):
-            if given.get(key) and key not in names:
-                raise BadInput(f"{self._model.title} knows no {word}; leave it out.")
-        if task != "text":
-            picture = open_picture(job.brief.inputs[0], "RGB", options.width, options.height)
-            given |= {
-                "image": picture,
-                "strength": options.strength,
-                "width": picture.width,
-                "height": picture.height,
-            }
-            if task == "inpaint":
-                given["mask_image"] = open_picture(job.brief.inputs[1], "L", picture.width, picture.height)
-        return {key: value for key, value in given.items() if key in names}
 
     def _planned(self, megapixels: float, count: int) -> Plan:
         bfloat16 = False
@@ -267,8 +248,11 @@ class Diffusers:
             return 0
         return round(self._weight.total * (4 if self._plan.dtype == "float32" else 2))
 
-    def _draft(self, picture: Any, options: ImageOptions, seed: int, seconds: float) -> Draft:
-        used = options_dict(options) | {"width": picture.shape[1], "height": picture.shape[0]}
+    def _draft(
+        self, picture: Any, options: ImageOptions, seed: int, seconds: float, more: dict[str, Any]
+    ) -> Draft:
+        used = options_dict(options) | {"width": picture.shape[1], "height": picture.shape[0]} | more
+        drawing = getattr(self._pipelines["text"], "domain", "") == "drawing"
         return Draft(
             kind=self.kind,
             payload=picture,
@@ -279,9 +263,11 @@ class Diffusers:
             dtype=self._plan.dtype if self._plan else "float32",
             seconds=seconds,
             settings=used,
+            facts={"drawing": 1.0} if drawing else {},
         )
 
 
-def _told(job: Job, step: Step, first: int, size: int) -> Progress:
-    fraction = 0.98 * (first + size * step.done / step.total) / job.brief.count
+def _told(job: Job, step: Step, first: int, done: float) -> Progress:
+    """`first` candidates are finished, and of those being painted as much as `done` candidates make."""
+    fraction = 0.98 * (first + done) / job.brief.count
     return Progress(job.id, fraction, "painting", f"step {step.done} of {step.total}", step.preview, first)

@@ -144,6 +144,16 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or "out of memory" in words or "can't allocate memory" in words
 
 
+def channels_last(pipeline: Any) -> None:
+    """Lay convolution weights out as processors and tensor cores read them fastest; the numbers stay the same."""
+    import torch
+
+    for part in ("unet", "vae"):
+        net = getattr(pipeline, part, None)
+        if isinstance(net, torch.nn.Module):
+            net.to(memory_format=torch.channels_last)
+
+
 def empty_cache(device: str) -> None:
     """Give cached blocks back to the device."""
     import gc

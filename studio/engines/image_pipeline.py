@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 from studio.catalog import Model, pull_command
 from studio.engines.image_memory import Plan
+from studio.engines.image_options import SCHEDULERS
 from studio.errors import BadInput, ModelBroken, ModelMissing
 from studio.formats import PICKLE_SUFFIXES, check_weights
 
@@ -102,21 +102,6 @@ def _is_known(library: object) -> bool:
     return library.isidentifier() and hasattr(pipelines, library)
 
 
-# --- Schedulers ---------------------------------------------------------------------------------
-
-SCHEDULERS = {
-    "euler": "EulerDiscreteScheduler",
-    "euler_ancestral": "EulerAncestralDiscreteScheduler",
-    "dpm++_2m": "DPMSolverMultistepScheduler",
-    "unipc": "UniPCMultistepScheduler",
-    "ddim": "DDIMScheduler",
-    "heun": "HeunDiscreteScheduler",
-    "lms": "LMSDiscreteScheduler",
-    "pndm": "PNDMScheduler",
-    "lcm": "LCMScheduler",
-}
-
-
 def scheduler_for(pipeline: Any, name: str, own: Any) -> Any:
     """The scheduler called `name`, set up like the pipeline's `own` one ("own" is that one itself)."""
     import diffusers
@@ -131,29 +116,3 @@ def scheduler_for(pipeline: Any, name: str, own: Any) -> Any:
         valid = ", ".join(["own", *(key for key, value in SCHEDULERS.items() if value in compatible)])
         raise BadInput(f"This model does not work with the scheduler {name!r}; choose one of: {valid}.")
     return wanted.from_config(own.config)
-
-
-# --- LoRA ---------------------------------------------------------------------------------------
-
-
-def add_lora(pipeline: Any, path: Path, scale: float, title: str) -> None:
-    """Load one adapter (safetensors only). Raises BadInput if it was made for another architecture."""
-    check_weights(path)
-    if not hasattr(pipeline, "load_lora_weights"):
-        raise BadInput(f"{title} takes no LoRA; leave lora empty.")
-    other = BadInput(
-        f"The LoRA {path.stem!r} was made for another architecture than {title}; choose one made for it."
-    )
-    try:
-        pipeline.load_lora_weights(str(path.parent), weight_name=path.name, adapter_name="studio")
-        if not any("studio" in names for names in pipeline.get_list_adapters().values()):
-            raise other
-        pipeline.set_adapters(["studio"], [scale])
-    except (RuntimeError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-        remove_lora(pipeline)
-        raise other from error
-
-
-def remove_lora(pipeline: Any) -> None:
-    if hasattr(pipeline, "unload_lora_weights"):
-        pipeline.unload_lora_weights()

@@ -43,6 +43,7 @@ class SignetStickerPipeline(DiffusionPipeline):
     model_cpu_offload_seq = "text_encoder->transformer->vae->upscaler"
     _optional_components = ["tokenizer", "text_encoder"]
     _callback_tensor_inputs = ["latents"]
+    domain = "drawing"  # guards of photographs know nothing of these
 
     def __init__(
         self,
@@ -98,6 +99,7 @@ class SignetStickerPipeline(DiffusionPipeline):
         generator: torch.Generator | Sequence[torch.Generator] | None = None,
         latents: torch.Tensor | None = None,
         transparent: bool = False,
+        upscale: bool = True,
         output_type: str = "pil",
         return_dict: bool = True,
         callback_on_step_end: Callable[..., dict[str, Any]] | None = None,
@@ -105,9 +107,11 @@ class SignetStickerPipeline(DiffusionPipeline):
         """`style` "auto" reads it from the prompt; None of the words there leaves it open.
 
         `mask_image` is white where `image` is drawn anew. Raises BadInput for a size other than
-        64…1024 or an unknown style.
+        64…1024 or an unknown style. Without `upscale` the result is 64×64, as drawn.
         """
         _check(height, width, style, strength)
+        if transparent and not upscale:
+            raise BadInput("The upscaler cuts the background out; switch upscale on or transparent off.")
         prompts = [prompt] if isinstance(prompt, str) else list(prompt)
         count = len(prompts) * num_images_per_prompt
         text = self._texts(prompts, negative_prompt, num_images_per_prompt)
@@ -139,7 +143,7 @@ class SignetStickerPipeline(DiffusionPipeline):
         images = (
             latents
             if output_type == "latent"
-            else self._finish(latents, height, width, transparent, output_type)
+            else self._finish(latents, (height, width) if upscale else None, transparent, output_type)
         )
         self.maybe_free_model_hooks()
         return ImagePipelineOutput(images=images) if return_dict else (images,)
@@ -212,14 +216,18 @@ class SignetStickerPipeline(DiffusionPipeline):
 
         return torch.from_numpy(np.array(picture)).to(self._execution_device).float() / 255
 
-    def _finish(self, latents: Any, height: int, width: int, transparent: bool, output_type: str) -> Any:
+    def _finish(self, latents: Any, size: tuple[int, int] | None, transparent: bool, output_type: str) -> Any:
         drawn = self.vae.decode(self.vae.denormalise(latents)).clamp(-1, 1)
         if transparent:
             pixels = self.upscaler.cut_out(drawn)
+        elif size is None:
+            pixels = drawn.float().add(1).div(2)
         else:
             pixels = self.upscaler(drawn).float()[:, :3].clamp(-1, 1).add(1).div(2)
+        height, width = size or pixels.shape[-2:]
+        own = pixels.shape[-1]
         side = min(height, width)
-        if side != SIDE:
+        if side != own:
             pixels = F.interpolate(pixels, (side, side), mode="bicubic", antialias=True).clamp(0, 1)
         if height != width:  # another shape gets white (or clear) room on both sides
             across, down = width - side, height - side

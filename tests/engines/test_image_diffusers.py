@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from tiny_diffusion import save_tiny_lora, save_tiny_pipeline
+from tiny_diffusion import save_tiny_controlnet, save_tiny_lora, save_tiny_pipeline
 
 from studio.catalog import Model
-from studio.engines import image_pipeline
+from studio.engines import image_addons, image_pipeline
 from studio.engines.devices import cpu
 from studio.engines.image_diffusers import Diffusers
 from studio.engines.image_embeddings import Embeddings
@@ -43,13 +43,14 @@ def model_at(folder: Path) -> Model:
 
 
 def job(
+    prompt: str = "a red cat",
     count: int = 1,
     inputs: tuple[str, ...] = (),
     seed: int = 5,
     flag: threading.Event | None = None,
     **options: Any,
 ) -> Job:
-    brief = Brief("image", "a red cat", options={"steps": 3} | options, seed=seed, count=count, inputs=inputs)
+    brief = Brief("image", prompt, options={"steps": 3} | options, seed=seed, count=count, inputs=inputs)
     return Job("j1", brief, "me", "running", datetime.now(UTC), flag=flag)
 
 
@@ -60,6 +61,8 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save_tiny_lora(root / "tiny", root / "fits" / "tiny-lora.safetensors")
     save_tiny_pipeline(root / "other", cross_attention=24)
     save_tiny_lora(root / "other", root / "misfits" / "other-lora.safetensors")
+    save_tiny_controlnet(root / "tiny", root / "guide")
+    save_tiny_controlnet(root / "other", root / "misguide")
     return root
 
 
@@ -185,7 +188,10 @@ def test_a_masked_part(engine: Diffusers, picture: str, tmp_path: Path) -> None:
     mask[:, 28:] = 255
     Image.fromarray(mask).save(tmp_path / "mask.png")
     made = drafts(engine, job(inputs=(picture, str(tmp_path / "mask.png")), strength=1.0))[0]
+    before = np.asarray(Image.open(picture))
     assert made.payload.shape == (40, 56, 3)
+    assert np.array_equal(made.payload[:, :20], before[:, :20])  # what was not painted over is untouched
+    assert not np.array_equal(made.payload[:, 36:], before[:, 36:])
 
 
 def test_the_components_are_shared(engine: Diffusers, picture: str) -> None:
@@ -197,6 +203,9 @@ def test_inputs_that_cannot_be(engine: Diffusers, picture: str, tmp_path: Path) 
     (tmp_path / "no.png").write_bytes(b"not a picture")
     with pytest.raises(BadInput, match="cannot be read"):
         drafts(engine, job(inputs=(str(tmp_path / "no.png"),)))
+    (tmp_path / "drawn.svg").write_text("<svg/>")
+    with pytest.raises(BadInput, match="An SVG cannot be taken further"):
+        drafts(engine, job(inputs=(str(tmp_path / "drawn.svg"),)))
     with pytest.raises(BadInput, match="not more"):
         drafts(engine, job(inputs=(picture,) * 3))
 
@@ -236,9 +245,91 @@ def test_a_lora_of_another_architecture(engine: Diffusers) -> None:
 def test_a_lora_that_is_not_there(engine: Diffusers) -> None:
     with pytest.raises(NotFound, match="fits, misfits"):
         drafts(engine, job(lora="nothing"))
-    for name in ("../fits", "a/b", ".hidden"):
+    for name in ("../fits", "a/b/c", ".hidden"):
         with pytest.raises(BadInput, match="named by its folder"):
             drafts(engine, job(lora=name))
+
+
+def test_a_lora_of_the_hub_needs_the_hub(engine: Diffusers) -> None:
+    with pytest.raises(BadInput, match="SIGNET_HUB=yes"):
+        drafts(engine, job(lora="somebody/some-lora"))
+
+
+def test_a_lora_file_by_its_name(engine: Diffusers, checkpoints: Path) -> None:
+    shutil.copy(checkpoints / "fits" / "tiny-lora.safetensors", checkpoints / "alone.safetensors")
+    by_folder = drafts(engine, job(lora="fits"))[0].payload
+    assert np.array_equal(drafts(engine, job(lora="alone.safetensors"))[0].payload, by_folder)
+
+
+def test_a_lora_pulled_from_the_hub_is_kept(
+    engine: Diffusers, checkpoints: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def pull(model: Model, settings: Settings, cache: Path, report: Any) -> None:
+        asked.append(model.source["repo"])
+        model.folder.mkdir()
+        shutil.copy(checkpoints / "fits" / "tiny-lora.safetensors", model.folder)
+
+    monkeypatch.setattr(image_addons, "pull_hub", pull)
+    first = drafts(engine, job(lora="people/style"))[0].payload
+    drafts(engine, job())
+    assert np.array_equal(drafts(engine, job(lora="people/style"))[0].payload, first)
+    assert asked == ["people/style"]
+
+
+# --- ControlNet ---------------------------------------------------------------------------------
+
+
+def test_a_controlnet_guides_the_shapes(engine: Diffusers, picture: str) -> None:
+    plain = drafts(engine, job(width=56, height=40))[0].payload
+    guided = drafts(engine, job(inputs=(picture,), control="guide"))[0].payload
+    weaker = drafts(engine, job(inputs=(picture,), control="guide", control_scale=0.2))[0].payload
+    assert guided.shape == (40, 56, 3)
+    assert not np.array_equal(guided, plain) and not np.array_equal(guided, weaker)
+    assert np.array_equal(drafts(engine, job(width=56, height=40))[0].payload, plain)
+
+
+def test_controlnets_that_cannot_be(engine: Diffusers, picture: str) -> None:
+    with pytest.raises(BadInput, match="another architecture than Tiny"):
+        drafts(engine, job(inputs=(picture,), control="misguide"))
+    with pytest.raises(NotFound, match="found: guide, misguide"):
+        drafts(engine, job(inputs=(picture,), control="nothing"))
+    with pytest.raises(NotFound, match="no ControlNet"):
+        drafts(engine, job(inputs=(picture,), control="../guide"))
+    with pytest.raises(BadInput, match="needs one input picture"):
+        drafts(engine, job(control="guide"))
+
+
+# --- From one prompt to another -----------------------------------------------------------------
+
+
+def test_two_prompts_make_a_sheet_whose_ends_are_theirs(engine: Diffusers) -> None:
+    one, other = drafts(engine, job())[0].payload, drafts(engine, job("a blue whale"))[0].payload
+    (made,) = drafts(engine, job(to_prompt="a blue whale", frames=4))
+    assert made.payload.shape == (72, 72, 3)
+    assert np.array_equal(made.payload[:32, :32], one)
+    assert np.array_equal(made.payload[-32:, -32:], other)
+    between = made.payload[:32, -32:]
+    assert not np.array_equal(between, one) and not np.array_equal(between, other)
+    assert np.array_equal(drafts(engine, job())[0].payload, one)
+
+
+def test_a_sheet_tells_its_progress_and_stops(engine: Diffusers) -> None:
+    steps = list(engine.generate(job(to_prompt="a blue whale", frames=3)))
+    fractions = [step.fraction for step in steps if isinstance(step, Progress) and step.fraction is not None]
+    assert fractions == sorted(fractions) and len(fractions) == 9 and fractions[-1] <= 1
+    flag = threading.Event()
+    seen = []
+    for step in engine.generate(job(to_prompt="a blue whale", frames=20, flag=flag)):
+        seen.append(step)
+        flag.set()
+    assert len(seen) < 6 and not any(isinstance(step, Draft) for step in seen)
+
+
+def test_blending_starts_from_text(engine: Diffusers, picture: str) -> None:
+    with pytest.raises(BadInput, match="from text alone"):
+        drafts(engine, job(to_prompt="a blue whale", inputs=(picture,)))
 
 
 @pytest.mark.parametrize(
@@ -289,6 +380,8 @@ def test_out_of_memory_for_one_picture_says_what_to_lower(
     monkeypatch.setattr("studio.engines.image_run._call", full)
     with pytest.raises(OutOfMemory, match="lower width and height"):
         drafts(engine, job(count=2))
+    monkeypatch.undo()
+    assert len(drafts(engine, job(count=2))) == 2  # the next job runs
 
 
 def test_another_error_is_not_taken_for_it(engine: Diffusers, monkeypatch: pytest.MonkeyPatch) -> None:

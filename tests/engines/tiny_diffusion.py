@@ -75,3 +75,20 @@ def save_tiny_lora(pipeline_folder: Path, path: Path, seed: int = 1) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     StableDiffusionPipeline.save_lora_weights(path.parent, unet_lora_layers=layers, weight_name=path.name)
     return path
+
+
+def save_tiny_controlnet(pipeline_folder: Path, folder: Path, seed: int = 2) -> Path:
+    """A ControlNet of random weights for that pipeline's UNet."""
+    import torch
+    from diffusers import ControlNetModel, UNet2DConditionModel
+
+    torch.manual_seed(seed)
+    unet = UNet2DConditionModel.from_pretrained(pipeline_folder / "unet")
+    net = ControlNetModel.from_unet(unet, conditioning_embedding_out_channels=(8, 8))
+    for part in (
+        *net.controlnet_down_blocks,
+        net.controlnet_mid_block,
+    ):  # they begin at zero and would do nothing
+        torch.nn.init.normal_(part.weight, std=0.5)
+    net.save_pretrained(folder, safe_serialization=True)
+    return folder
