@@ -49,6 +49,8 @@ class Settings:
     max_megapixels: int = 40
     # Longest prompt or script in characters.
     max_prompt_chars: int = 20_000
+    # Photographic pictures rated this unsafe for work (0 to 1) are held back; 1 looks at none.
+    nsfw_threshold: float = 0.8
     # Most candidates of one brief.
     max_count: int = 16
     # Jobs one owner may have waiting.

@@ -67,6 +67,7 @@ class Echo:
                 dtype="none",
                 seconds=time.perf_counter() - started,
                 settings=options_dict(options),
+                facts={"drawing": 1.0} if self.kind == "image" else {},
             )
 
     def payload(self, prompt: str, seed: int) -> Any:
