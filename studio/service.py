@@ -20,6 +20,7 @@ from studio.compare import Likeness, compare
 from studio.engines.base import engines
 from studio.errors import Cancelled, StudioError
 from studio.jobs import Queue
+from studio.judging import Judging
 from studio.library.store import Library
 from studio.line import open_line
 from studio.provenance.verify import Verifier
@@ -73,6 +74,7 @@ class Studio:
         self.library = Library(self.settings)
         self.uploads = Uploads(self.settings)
         self.exports = self.settings.home / "exports"
+        self.judging = Judging(self.settings, self.library)
         self.verifier = Verifier(self.settings, self.library.find)
         self._guards = [guard(self.settings) for guard in guards.values()]
         self._queue = Queue(self.library.engine, private=not serve, max_waiting=self.settings.max_waiting)
@@ -94,6 +96,7 @@ class Studio:
 
     def close(self) -> None:
         """Stop the workers. Waiting and half-done jobs stay queued and run at the next start."""
+        self.judging.close()
         self._runner.close()
 
     def __enter__(self) -> Studio:

@@ -15,7 +15,19 @@ GROUND = {
     "studio", "types", "errors", "settings", "options", "registry", "catalog", "catalog_file", "formats", "layouts",
     "bounded", "embedding", "weights", "fetch", "hub", "nets", "memory", "pictures",
 }  # fmt: skip
-MIDDLE = {"templates", "jobs", "workers", "line", "requests", "uploads", "compare", "service"}
+MIDDLE = {
+    "templates",
+    "jobs",
+    "workers",
+    "line",
+    "requests",
+    "uploads",
+    "compare",
+    "service",
+    "sets",
+    "evaluation",
+    "judging",
+}
 DOORS = {"ui", "cli", "api", "campaign", "bench", "__main__", "reference", "parts"}
 HEAVY = (
     "torch",

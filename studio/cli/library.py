@@ -9,7 +9,10 @@ import typer
 
 from studio.cli.context import Context
 from studio.cli.show import asset_json, asset_line
-from studio.types import Asset
+from studio.errors import NotFound
+from studio.library.votes import CHOICES, Choice
+from studio.service import LOCAL
+from studio.types import KINDS, Asset, Kind
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -77,6 +80,51 @@ def export(
     here: Context = context.obj
     for path in here.studio().export(assets, to):
         print(path)
+
+
+@app.command()
+def rate(
+    context: typer.Context,
+    asset: str,
+    stars: Annotated[int, typer.Argument(min=0, max=5, help="1 to 5; 0 takes the rating away.")],
+) -> None:
+    """Give an asset stars; they count in the ranking and for the forge."""
+    here: Context = context.obj
+    library = here.studio().library
+    _print([library.rate(library.get(asset).id, stars)], json=False)
+
+
+@app.command()
+def vote(
+    context: typer.Context,
+    first: str,
+    second: str,
+    choice: Annotated[str, typer.Argument(help=f"Which is better: {', '.join(CHOICES)}.")],
+) -> None:
+    """Say which of two results of one brief is better."""
+    here: Context = context.obj
+    if choice not in CHOICES:
+        raise NotFound(f"There is no choice {choice!r}; choose one of: {', '.join(CHOICES)}.")
+    the_choice: Choice = choice
+    here.studio().judging.vote(first, second, the_choice, LOCAL)
+
+
+@app.command()
+def ranking(
+    context: typer.Context,
+    kind: Annotated[str, typer.Argument(help=f"One of: {', '.join(KINDS)}.")],
+) -> None:
+    """How people rank the models, by votes and stars: the chance to be preferred to an average model."""
+    here: Context = context.obj
+    if kind not in KINDS:
+        raise NotFound(f"There is no kind {kind!r}; choose one of: {', '.join(KINDS)}.")
+    the_kind: Kind = kind
+    people = here.studio().judging.people(the_kind)
+    for place in people.places:
+        low, high = (100 * end for end in place.interval)
+        print(f"{place.name:<24} {100 * place.chance:>4.0f} %  [{low:.0f}, {high:.0f}]  {place.n} choices")
+    if people.withheld:
+        print(f"withheld: {people.withheld}")
 
 
 @app.command()
