@@ -15,9 +15,11 @@ from pathlib import Path
 from studio.catalog import Catalog
 from studio.engines.base import Engine
 from studio.engines.devices import pick_device
+from studio.engines.tokens import Tokenizers
 from studio.errors import Cancelled, Refused
 from studio.library.store import Library
 from studio.memory import Residents
+from studio.provenance.base import Means
 from studio.provenance.licence import note_for
 from studio.provenance.seal import Sealed, Sealer
 from studio.quality.base import Sample
@@ -40,7 +42,7 @@ class Line:
         self.templates = read_templates(settings.assets / "templates")
         self.library = Library(settings)
         self.uploads = Uploads(settings)
-        self.sealer = Sealer(settings)
+        self.sealer = Sealer(settings, Means(tokenizers=Tokenizers(self.catalog)))
         self.guards = [guard(settings) for guard in guards.values()]
         self.residents: Residents[Engine] = Residents(settings.memory_budget_mb)
         self._device = pick_device(self.settings)
@@ -59,7 +61,10 @@ class Line:
 
         finished: list[tuple[Draft, Sealed]] = []
         try:
-            for step in self._generate(replace(job, brief=replace(brief, inputs=paths)), request):
+            mark = self.sealer.token_mark() if brief.kind == "text" else None
+            for step in self._generate(
+                replace(job, brief=replace(brief, inputs=paths), token_mark=mark), request
+            ):
                 if isinstance(step, Progress):
                     yield replace(step, fraction=None if step.fraction is None else 0.9 * step.fraction)
                     continue

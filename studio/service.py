@@ -18,11 +18,13 @@ from types import TracebackType
 from studio.catalog import Catalog, Model
 from studio.compare import Likeness, compare
 from studio.engines.base import engines
+from studio.engines.tokens import Tokenizers
 from studio.errors import Cancelled, StudioError
 from studio.jobs import Queue
 from studio.judging import Judging
 from studio.library.store import Library
 from studio.line import open_line
+from studio.provenance.base import Means
 from studio.provenance.verify import Verifier
 from studio.quality.decode import read_written
 from studio.requests import resolve
@@ -75,7 +77,10 @@ class Studio:
         self.uploads = Uploads(self.settings)
         self.exports = self.settings.home / "exports"
         self.judging = Judging(self.settings, self.library)
-        self.verifier = Verifier(self.settings, self.library.find)
+        self.verifier = Verifier(
+            self.settings, self.library.find, find_marked=self.library.named,
+            recognise=self.library.recognise, means=Means(tokenizers=Tokenizers(self.catalog)),
+        )  # fmt: skip
         self._guards = [guard(self.settings) for guard in guards.values()]
         self._queue = Queue(self.library.engine, private=not serve, max_waiting=self.settings.max_waiting)
         lanes = {engine.name: engine.concurrency for engine in engines.values()}

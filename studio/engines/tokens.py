@@ -6,13 +6,43 @@ Light enough for a process that never loads a model: llama.cpp reads only the vo
 
 from __future__ import annotations
 
+import logging
+import threading
 from collections.abc import Callable
 
-from studio.catalog import Model
+from studio.catalog import Catalog, Model
 from studio.errors import ModelBroken, ModelMissing
 from studio.formats import check_weights
 
 Tokenize = Callable[[str], list[int]]
+
+logger = logging.getLogger(__name__)
+
+
+class Tokenizers:
+    """The tokenizers of all language models that are here; each is opened when first asked for, and kept."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._opened: dict[str, Tokenize | None] = {}
+        self._opening = threading.Lock()
+
+    def __call__(self) -> tuple[Tokenize, ...]:
+        """Models pulled since are found; one whose tokenizer cannot be read is left out, and logged."""
+        with self._opening:
+            for model in self._catalog.of_kind("text"):
+                new = model.name not in self._opened and model.source["type"] != "builtin"
+                if new and self._catalog.ready(model.name):
+                    self._opened[model.name] = _opened(model)
+            return tuple(one for one in self._opened.values() if one)
+
+
+def _opened(model: Model) -> Tokenize | None:
+    try:
+        return light_tokenizer(model)
+    except (ModelMissing, ModelBroken) as error:
+        logger.warning("The watermark of texts by %s cannot be read: %s", model.name, error)
+        return None
 
 
 def light_tokenizer(model: Model) -> Tokenize:

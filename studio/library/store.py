@@ -28,6 +28,7 @@ from studio.settings import Settings
 from studio.types import Asset, Credential, Job, ModelUse, Scorecard
 
 SHORTEST_PREFIX = 6
+MOST_NAMED = 20
 LONGEST_NOTE = 10_000
 MOST_STARS = 5
 _OF_JOB = select(assets.c.seq).where(assets.c.job_id == bindparam("job"))
@@ -135,6 +136,17 @@ class Library:
             )
         return asset_of(row, self.files.folder) if row else None
 
+    def named(self, beginning: str) -> list[Asset]:
+        """The assets whose produce id begins with the hex digits that a watermark carries, newest first, at
+        most a few: content made twice from one seed carries the same ones."""
+        beginning = beginning.lower()
+        if len(beginning) < SHORTEST_PREFIX or set(beginning) - set("0123456789abcdef"):
+            return []
+        near = assets.c.produce_id >= beginning, assets.c.produce_id < beginning + "g"
+        statement = select(*shown).where(*near).order_by(assets.c.seq.desc()).limit(MOST_NAMED)
+        with reading(self.engine) as connection:
+            return [asset_of(row, self.files.folder) for row in connection.execute(statement).mappings()]
+
     def search(
         self,
         words: str = "",
@@ -181,10 +193,11 @@ class Library:
             )
         return asset.path
 
-    def recognise(self, path: Path, media_type: str) -> tuple[Asset, float] | None:
+    def recognise(self, path: Path, media_type: str, text: str = "") -> tuple[Asset, float] | None:
         """The asset that a stripped, re-encoded or cropped file was made from, and the distance: 0 the same,
-        1 the most that counts. None if nothing is near enough. Raises BadInput if the file cannot be read."""
-        given = fingerprint(path, media_type)
+        1 the most that counts. None if nothing is near enough. `text` are the words of a text, if they are
+        known without front matter and credential. Raises BadInput if the file cannot be read."""
+        given = fingerprint(path, media_type, text)
         found = self._recall.nearest(given) if given is not None else None
         return (self.get(found[0]), found[1]) if found is not None else None
 

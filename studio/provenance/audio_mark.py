@@ -24,7 +24,7 @@ from studio.provenance.audio_locate import AS_IT_IS, READINGS_PER_WINDOW, Find, 
 from studio.provenance.audio_pattern import first_hop, pattern_of
 from studio.provenance.audio_plane import RATE, resampled, seen
 from studio.provenance.audio_segments import segments
-from studio.provenance.base import Detection
+from studio.provenance.base import Detection, Means, marks
 from studio.types import Kind, Sound
 
 if TYPE_CHECKING:
@@ -42,11 +42,29 @@ _SILENCE = 1e-4  # −80 dBFS
 _LOUDEST = 1e3
 
 
+@marks.register
 class AudioMark:
     """`message` is five bytes whose last four bits are zero: see `message_of`."""
 
     name: ClassVar[str] = "audio_spread_spectrum"
     kinds: ClassVar[tuple[Kind, ...]] = ("speech", "music")
+    algorithm: ClassVar[str] = "org.signet.mark.audio.1"
+
+    @classmethod
+    def open(cls, means: Means) -> AudioMark:
+        return cls()  # its strength is bound to the sound: 25.3 dB below it, whatever the policy
+
+    def message(self, produce_id: str) -> bytes:
+        return message_of(produce_id)
+
+    def names(self, message: bytes) -> str:
+        return message.hex()[:9]
+
+    def refusal(self, payload: Sound) -> str | None:
+        return can_carry(payload)
+
+    def stronger(self) -> None:
+        return None
 
     def embed(self, payload: Sound, message: bytes, key: bytes) -> Sound:
         """The same sound with the mark in it, 25.3 dB or more below it.
@@ -75,7 +93,7 @@ class AudioMark:
         for sound that cannot be read at all; sound too short or silent is answered with `detail`.
         """
         if (reason := can_carry(payload)) is not None:
-            return Detection(False, 1.0, detail=reason)
+            return Detection(False, 1.0, detail=reason, state="too_little")
         pattern = pattern_of(key)
         plane, heard = seen(resampled(_mid(payload.samples), payload.sample_rate, RATE))
         parts = windows(len(plane))
@@ -88,8 +106,9 @@ class AudioMark:
                     found.message,
                     _story(found),
                     segments(plane, heard, found, pattern, key),
+                    "found",
                 )
-        return Detection(False, 1.0, detail="No mark of this studio's key was found.")
+        return Detection(False, 1.0, detail="No audio mark of this studio's key was found.", state="absent")
 
 
 def can_carry(sound: Sound) -> str | None:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from studio.errors import BadInput
-from studio.provenance.base import Detection
-from studio.provenance.image_code import MESSAGE_BYTES
+from studio.provenance.base import Detection, Means, marks
+from studio.provenance.image_code import MESSAGE_BYTES, message_of
 from studio.types import Kind
 
 if TYPE_CHECKING:
@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
     Pixels = NDArray[np.uint8]
 
-MIN_SIDE = 256
-MAX_ASPECT = 3.0
+STRENGTH = 2.2
+STRONGER = 1.4
+MIN_SIDE, MIN_READ_SIDE = 256, 96
+MAX_ASPECT, MAX_READ_ASPECT = 3.0, 6.0
 MAX_PIXELS = 64_000_000
 
 
@@ -42,13 +44,31 @@ def can_carry(pixels: Pixels) -> str | None:
     return None
 
 
+@marks.register
 @dataclass(frozen=True, slots=True)
 class ImageMark:
     """`strength` is the change of blue on flat fills (RMS, levels of 255); 2.2 is meant to stay unseen."""
 
     name: ClassVar[str] = "image"
     kinds: ClassVar[tuple[Kind, ...]] = ("image",)
-    strength: float = 2.2
+    algorithm: ClassVar[str] = "org.signet.mark.image.1"
+    strength: float = STRENGTH
+
+    @classmethod
+    def open(cls, means: Means) -> ImageMark:
+        return cls(STRENGTH * means.strength)
+
+    def message(self, produce_id: str) -> bytes:
+        return message_of(produce_id)
+
+    def names(self, message: bytes) -> str:
+        return message.hex()
+
+    def refusal(self, payload: Pixels) -> str | None:
+        return can_carry(payload)
+
+    def stronger(self) -> ImageMark:
+        return ImageMark(STRONGER * self.strength)
 
     def embed(self, payload: Pixels, message: bytes, key: bytes) -> Pixels:
         """A marked copy: same shape, uint8; only blue changes. `message` is five bytes.
@@ -69,12 +89,21 @@ class ImageMark:
         from studio.provenance.image_detect import FALSE_ALARM, read
 
         _check(payload)
+        if min(payload.shape[:2]) < MIN_READ_SIDE:
+            short = f"A picture mark cannot be read in a picture of less than {MIN_READ_SIDE} pixels a side."
+            return Detection(False, 1.0, None, short, state="too_little")
+        if max(payload.shape[:2]) > MAX_READ_ASPECT * min(payload.shape[:2]):
+            narrow = (
+                f"A picture mark cannot be read in a strip longer than {MAX_READ_ASPECT:g} times its width."
+            )
+            return Detection(False, 1.0, None, narrow, state="too_little")
         reading = read(payload, key)
         if reading.message is None:
-            return Detection(False, 1.0, None, "No picture mark of this studio was found.")
-        return Detection(
-            True, FALSE_ALARM, reading.message, f"Pilots {reading.clarity:.1f} deviations clear."
-        )
+            return Detection(
+                False, 1.0, None, "No picture mark of this studio's key was found.", state="absent"
+            )
+        detail = f"The mark was read; its known waves stand {reading.clarity:.1f} deviations clear of chance."
+        return Detection(True, FALSE_ALARM, reading.message, detail, state="found")
 
 
 def _check(pixels: Pixels) -> None:

@@ -58,7 +58,16 @@ def load_keys(settings: Settings) -> Keys:
 
 def mark_key(settings: Settings) -> bytes:
     """32 secret bytes for this installation's watermarks, made on first use."""
-    path = _folder(settings) / MARK
+    return _mark_key(_folder(settings) / MARK)
+
+
+def known_mark_key(settings: Settings) -> bytes | None:
+    """The same for whoever only reads marks: None where no key was made yet. Raises BadInput as `mark_key`."""
+    path = settings.home / "keys" / MARK
+    return _mark_key(path) if path.exists() else None
+
+
+def _mark_key(path: Path) -> bytes:
     secret = _read(path, private=True)
     if len(secret) != MARK_BYTES:
         raise BadInput(

@@ -100,6 +100,10 @@ def write_markdown(data: bytes, statement: Statement) -> bytes:
     return "\n".join(["---", *kept, "---", ""]).encode() + (b"" if lines else b"\n") + body.encode()
 
 
+def without_front_matter(text: str) -> str:
+    return _front_matter(text)[1]
+
+
 def _front_matter(text: str) -> tuple[list[str], str]:
     """(lines between the fences, the rest); no lines where there is no front matter."""
     text = text.removeprefix("\ufeff")

@@ -18,6 +18,7 @@ from studio.provenance.manifest import (
     GENERATED,
     GENERATION,
     LICENCE,
+    MARKS,
     RIGHTS,
     SOURCE_TYPE,
     digest,
@@ -151,6 +152,15 @@ def _identity(found: Assertions, expected: Expected) -> Iterator[str]:
         yield "it does not name this output"
 
 
+def _marks(found: Assertions, expected: Expected) -> Iterator[str]:
+    said = found.one(MARKS)
+    for mark in said.get("marks", []):
+        if not expected.produce_id.startswith(mark.get("value", "")):
+            yield "the mark it declares names another output"
+    if said and bool(said.get("marks")) == bool(said.get("reason")):
+        yield "it neither declares a mark nor says why there is none"
+
+
 def _licence(found: Assertions, expected: Expected) -> Iterator[str]:
     if found.one(LICENCE) != licence_data(expected.licence):
         yield "its licence is not the licence of this output"
@@ -178,6 +188,7 @@ def _privacy(found: Assertions, expected: Expected) -> Iterator[str]:
 OWN_RULES: tuple[Callable[[Assertions, Expected], Iterator[str]], ...] = (
     _origin,
     _identity,
+    _marks,
     _licence,
     _privacy,
 )

@@ -30,7 +30,8 @@ PLAIN_WORD = re.compile(r"[A-Za-z0-9][\w.+:#-]{0,39}")
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Everything a manifest says that the draft and the brief do not. `marks` declare soft marks."""
+    """Everything a manifest says that the draft and the brief do not. `marks` declare imperceptible marks,
+    `unmarked` says why there is none."""
 
     produce_id: str
     model_title: str
@@ -41,6 +42,7 @@ class Facts:
     no_training: bool = False
     parents: tuple[str, ...] = ()  # SHA-256 of each, in order; the first is the one that was edited
     marks: tuple[Mapping[str, Any], ...] = ()
+    unmarked: str = ""
 
 
 def digest(text: str) -> str:
@@ -58,8 +60,9 @@ def build(draft: Draft, brief: Brief, facts: Facts) -> dict[str, Any]:
     if facts.no_training:
         kinds = ("data_mining", "ai_inference", "ai_generative_training", "ai_training")
         assertions[MINING] = {"entries": {f"cawg.{kind}": {"use": "notAllowed"} for kind in kinds}}
-    if facts.marks:
-        assertions[MARKS] = {"marks": [dict(mark) for mark in facts.marks]}
+    if facts.marks or facts.unmarked:
+        none = {"reason": facts.unmarked} if facts.unmarked else {}
+        assertions[MARKS] = {"marks": [dict(mark) for mark in facts.marks], **none}
     return {
         "claim_generator_info": [{"name": "Signet", "version": studio.__version__}],
         "title": f"{draft.kind.capitalize()} made with {facts.model_title}",

@@ -26,7 +26,7 @@ class Policy:
 
     `made_for` names the clauses it is made for. The next five switch what cannot be seen: the GB 45438
     label, the IPTC properties, whether the prompt's digest is named, the licence note in metadata, and
-    the imperceptible mark. The others make visible or audible labels: on pictures and video (text in
+    the imperceptible mark, with its strength (1 is each mark's default). The others make visible or audible labels: on pictures and video (text in
     `wording` at `corner`, `glyph_height` as a share of the shortest side), in text (a line at `text_edge`),
     in sound (a rhythm at its start).
     """
@@ -40,6 +40,7 @@ class Policy:
     prompt_information: bool
     licence: bool
     mark: bool
+    mark_strength: float
     visible_picture: bool
     visible_text: bool
     audible_sound: SoundLabel
@@ -82,6 +83,8 @@ def _checked(path: Path, key: str, value: Any) -> Any:
     elif key == "made_for":
         good = isinstance(value, list) and all(isinstance(clause, str) for clause in value)
         value = tuple(value) if good else value
+    elif key == "mark_strength":
+        good = isinstance(value, float) and 0.5 <= value <= 2.0
     elif key == "glyph_height":
         good = isinstance(value, float) and 0.02 <= value <= 0.3
     else:

@@ -2,8 +2,9 @@
 
     Sealer(settings).seal(draft, brief, licence, model_title="Kokoro 82M")
 
-Order: encode, label, sign, write, read back. Signing is the last change made to the bytes. Any failure
-raises and leaves no file; nothing is ever saved without its credential.
+Order: labels that people notice, mark, encode, label, sign, write, read back. Signing is the last change
+made to the bytes. Any failure raises and leaves no file; nothing is ever saved without its credential. A mark
+that the content cannot carry is no failure: the credential then says that there is none, and why.
 """
 
 from __future__ import annotations
@@ -11,33 +12,40 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import secrets
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import studio
 from studio.errors import BadInput, SealFailed, StorageFull
 from studio.provenance import labels
+from studio.provenance.base import Means
+from studio.provenance.content import content
 from studio.provenance.credential import Signatory
-from studio.provenance.encode import Media, encode, sniff
-from studio.provenance.keys import anchors, load_keys
+from studio.provenance.encode import Media, sniff
+from studio.provenance.explicit import make_explicit
+from studio.provenance.keys import anchors, load_keys, mark_key
 from studio.provenance.lint import Expected, lint
 from studio.provenance.manifest import EDITED, GENERATED, Facts, build, digest, sources
+from studio.provenance.marking import Marked, mark_and_encode
 from studio.provenance.policy import Policy, read_policy
 from studio.provenance.reading import read
 from studio.settings import Settings
-from studio.types import Brief, Credential, Draft, Kind, LicenceNote
+from studio.types import Brief, Credential, Draft, LicenceNote, Sound
+
+if TYPE_CHECKING:
+    from studio.provenance.text_mark import TextMark
 
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
     """A finished file in `settings.home/"tmp"`; whoever takes it in moves it away.
 
-    `fidelity` says what an imperceptible mark cost (name → value); empty while none is used.
+    `fidelity` says what the imperceptible mark cost (`mark_psnr`, `mark_ssim`, `mark_snr`); empty without one.
     """
 
     path: Path
@@ -47,10 +55,10 @@ class Sealed:
 
 
 class Sealer:
-    """Seals for one installation. Keys are loaded, or made, at the first seal."""
+    """Seals for one installation. Keys are loaded, or made, at the first seal. `means` is what marks may use."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+    def __init__(self, settings: Settings, means: Means | None = None) -> None:
+        self.settings, self._means = settings, means or Means()
         self._signatories: dict[int, Signatory] = {}
 
     @property
@@ -64,6 +72,14 @@ class Sealer:
     @cached_property
     def _policy(self) -> Policy:
         return read_policy(self.settings.policy, self.settings)
+
+    def token_mark(self) -> TextMark | None:
+        """The mark that a language engine puts into its choice of words; None if the policy wants none."""
+        if not self._policy.mark:
+            return None
+        from studio.provenance.text_mark import TextMark
+
+        return TextMark(mark_key(self.settings))
 
     def seal(
         self,
@@ -81,11 +97,19 @@ class Sealer:
         into the file, so give it only if the person wants that. Raises BadInput for a format that does not
         fit or a key that cannot be used, StorageFull, and SealFailed for everything else.
         """
-        self._check_policy(draft.kind)
+        if draft.kind == "video" and self._policy.visible_picture:
+            raise BadInput(
+                f"The policy {self._policy.name!r} asks for labels on films, which this studio cannot draw yet;"
+                ' set policy to "eu" or "minimal".'
+            )
         inputs = [_input(path) for path in parents]
-        data, media = encode(draft, brief.format)
+        noticed = make_explicit(draft, self._policy)
+        marked = mark_and_encode(
+            noticed, brief.format, self._policy, lambda: mark_key(self.settings), self._means
+        )
+        media = marked.media
         facts = Facts(
-            produce_id=secrets.token_hex(16),
+            produce_id=marked.produce_id,
             model_title=model_title,
             licence=licence,
             when=datetime.now(UTC).replace(microsecond=0),
@@ -93,44 +117,35 @@ class Sealer:
             author=author,
             no_training=self.settings.no_training,
             parents=tuple(hashlib.sha256(parent).hexdigest() for parent in inputs),
+            marks=(marked.declared,) if marked.declared else (),
+            unmarked=marked.unmarked,
         )
         expected = Expected(facts.produce_id, licence, brief.prompt, facts.prompt_in_file, author)
         manifest = build(draft, brief, facts)
         _refuse("The credential breaks a rule", lint(sources(manifest), expected, signed=False))
-        labelled = self._label(data, media, draft, brief, facts, manifest["title"], inputs)
+        labelled = self._label(marked.data, media, draft, brief, facts, manifest["title"], inputs)
         signed, manifest_digest = self._signatory.sign(labelled, media.type, manifest, inputs)
         credential = Credential(
             produce_id=facts.produce_id,
             licence=licence,
-            layers=("credential", "labels") if labels.carries(media.type) else ("credential",),
-            mark_payload=None,
+            layers=_layers(media, marked),
+            mark_payload=marked.declared.get("value", "") if marked.declared else None,
             manifest_digest=manifest_digest,
             signer=self._signatory.keys.signer,
             signed_at=facts.when,
+            unmarked=marked.unmarked,
         )
         path = self.settings.home / "tmp" / f"{facts.produce_id}.{media.extension}"
         try:
             _write(path, signed)
-            self._read_back(path, media, credential, expected)
+            self._read_back(path, media, credential, expected, marked)
         except BaseException as error:
             with suppress(OSError):
                 path.unlink()
             if isinstance(error, OSError):
                 raise _storage(error, path) from error
             raise
-        return Sealed(path, media.type, credential)
-
-    def _check_policy(self, kind: Kind) -> None:
-        """Refuse a policy that asks for labels a person sees or hears: they are not written yet, and a
-        file without them must not leave under that policy."""
-        policy = self._policy
-        heard = policy.audible_sound != "none"
-        wanted: dict[Kind, bool] = {"text": policy.visible_text, "speech": heard, "music": heard}
-        if wanted.get(kind, policy.visible_picture):
-            raise BadInput(
-                f"The policy {policy.name!r} asks for labels that people see or hear, which this studio cannot"
-                ' write yet; set policy to "eu" or "minimal".'
-            )
+        return Sealed(path, media.type, credential, marked.fidelity)
 
     def _label(
         self,
@@ -167,13 +182,17 @@ class Sealer:
         except BadInput as error:
             raise SealFailed(f"The file could not be labelled, so nothing was saved: {error}") from error
 
-    def _read_back(self, path: Path, media: Media, credential: Credential, expected: Expected) -> None:
+    def _read_back(
+        self, path: Path, media: Media, credential: Credential, expected: Expected, marked: Marked
+    ) -> None:
         """Read the file as a stranger would and compare with what it should say. Raises SealFailed."""
         data = path.read_bytes()
         reading = read(data, media.type, self._signatory.anchors)
         if reading.state != "trusted" or reading.manifest_digest != credential.manifest_digest:
             _refuse("The credential does not hold when read back", (reading.reason or reading.state,))
         _refuse("The credential is wrong when read back", lint(reading.assertions, expected, signed=True))
+        if marked.declared and not _same(content(data, media.type), marked.shown):
+            _refuse("The marked content is another when read back", ("its watermark may be gone",))
         if not labels.carries(media.type):
             return
         found = labels.read_labels(data, media.type)
@@ -186,6 +205,21 @@ class Sealer:
             "its labels lack the national label": not self._policy.gb45438 or found.aigc is not None,
         }
         _refuse("The file is wrong when read back", tuple(what for what, good in checks.items() if not good))
+
+
+def _layers(media: Media, marked: Marked) -> tuple[str, ...]:
+    there = {"credential": True, "labels": labels.carries(media.type), "watermark": bool(marked.declared)}
+    return tuple(layer for layer, carried in there.items() if carried)
+
+
+def _same(one: object, other: object) -> bool:
+    """Whether two decoded payloads are the same, sample for sample."""
+    import numpy as np
+
+    if isinstance(one, str) or isinstance(other, str):
+        return one == other
+    a, b = (thing.samples if isinstance(thing, Sound) else thing for thing in (one, other))
+    return np.array_equal(a, b)  # type: ignore[arg-type]
 
 
 def _refuse(what: str, problems: tuple[str, ...]) -> None:

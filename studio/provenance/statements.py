@@ -12,10 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from studio.provenance.base import Detection
 from studio.provenance.labels import LabelsFound
 from studio.provenance.lint import Assertions
 from studio.provenance.manifest import EDITED, GENERATED, GENERATION, SOURCE_TYPE
 from studio.provenance.reading import Reading
+from studio.provenance.text_words import chance
 from studio.types import Asset, Verdict
 
 # What a signer may claim about the source, in words; of other terms only the term is told.
@@ -38,31 +40,71 @@ NOTHING = (
 SHOWN = 80
 
 
+UNMARKED = Detection(False, 1.0, detail="No watermark was looked for.", state="not_checked")
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """What the layers found. `exact` is the asset with these very bytes; `signed_for` and `labelled_for`
-    the assets that credential and labels name. `line_ends` if nothing but line endings was changed."""
+    the assets that credential and labels name. `mark_names` is the beginning of the id that the mark carries,
+    `marked` the assets whose id begins so; `alike` an asset that it resembles and how far it is from that.
+    `line_ends` if nothing but line endings was changed."""
 
     reading: Reading
     labels: LabelsFound | None
     exact: Asset | None = None
     signed_for: Asset | None = None
     labelled_for: Asset | None = None
+    mark: Detection = UNMARKED
+    mark_names: str = ""
+    marked: tuple[Asset, ...] = ()
+    alike: tuple[Asset, float] | None = None
     line_ends: bool = False
     unread: str = ""
+
+    @property
+    def marked_for(self) -> Asset | None:
+        """The asset that the mark names; of several with the same content the one that other layers name."""
+        others = [self.exact, self.signed_for, self.alike and self.alike[0]]
+        named = {asset.id for asset in others if asset}
+        return next((asset for asset in self.marked if asset.id in named), next(iter(self.marked), None))
+
+    @property
+    def mark_differs(self) -> bool:
+        """Whether credential and mark name different outputs of this studio."""
+        signed = generation(self.reading).get("produce_id") if self.reading.state != "damaged" else None
+        return bool(self.mark_names and isinstance(signed, str) and not signed.startswith(self.mark_names))
+
+    @property
+    def content_differs(self) -> bool:
+        """Whether the mark names one output and the content resembles another."""
+        return bool(
+            self.mark_names and self.alike and self.alike[0].id not in {one.id for one in self.marked}
+        )
+
+    @property
+    def origin(self) -> Asset | None:
+        return self.marked_for or (self.alike[0] if self.alike else None)
 
 
 def judge(evidence: Evidence) -> tuple[Verdict, str]:
     """The verdict and its sentence: the strongest layer speaks, weaker ones are only added to it."""
     reading, labels = evidence.reading, evidence.labels
     if reading.state == "trusted":
-        return "intact", f"This is unchanged since {_signer(reading)} signed it; {claim(reading)}."
+        told = f"This is unchanged since {_signer(reading)} signed it; {claim(reading)}."
+        return "intact", told + _beside(evidence)
+    if reading.state == "listed":
+        return "intact", _listed(reading) + _beside(evidence)
     if evidence.exact is not None:
         return "intact", _exact(reading)
     if reading.whole:
-        return "intact", _whole(reading)
+        return "intact", _whole(reading) + _beside(evidence)
     if reading.state == "altered":
-        return "altered", _altered(evidence)
+        return "altered", _altered(evidence) + _beside(evidence)
+    broken = " Its credential is damaged or was never its own, and proves nothing."
+    if evidence.mark.found or evidence.alike:
+        verdict, told = _marked(evidence) if evidence.mark.found else _alike(evidence)
+        return verdict, told + (broken if reading.state == "damaged" else "")
     if reading.state == "damaged":
         return "altered", _damaged(evidence)
     if labels is not None and labels.found:
@@ -72,11 +114,15 @@ def judge(evidence: Evidence) -> tuple[Verdict, str]:
     return "nothing_found", NOTHING
 
 
+def _listed(reading: Reading) -> str:
+    return f"This is unchanged since {_signer(reading)} signed it, a signer on the C2PA trust list; {claim(reading)}."
+
+
 def _exact(reading: Reading) -> str:
     signed = {
         "absent": "it carries no credential",
         "unknown_signer": "its credential holds, but this studio no longer knows the signer",
-        "expired": "its credential holds, but the signer's certificate has run out",
+        "expired": "its credential holds, but the signer's certificate is not valid today",
         "invalid": "its credential holds, but breaks a rule of C2PA",
     }
     own = signed.get(reading.state, "its credential does not hold")
@@ -86,12 +132,12 @@ def _exact(reading: Reading) -> str:
 def _whole(reading: Reading) -> str:
     if reading.state == "expired":
         return (
-            f"This is unchanged since {_signer(reading)} signed it, but the signer's certificate has run out and"
-            f" no time-stamp shows that it was valid then; {claim(reading)}."
+            f"This is unchanged since {_by(reading)} signed it, but by this computer's date the signer's certificate"
+            f" is not valid, and no time-stamp shows that it was valid then; {claim(reading)}."
         )
     if reading.state == "invalid":
         return (
-            f"This is unchanged since {_signer(reading)} signed it, but its credential breaks a rule of C2PA, so what"
+            f"This is unchanged since {_by(reading)} signed it, but its credential breaks a rule of C2PA, so what"
             f" it says counts for little; {claim(reading)}."
         )
     return (
@@ -102,14 +148,80 @@ def _whole(reading: Reading) -> str:
 
 def _altered(evidence: Evidence) -> str:
     reading = evidence.reading
-    known = "signingCredential.untrusted" not in reading.failures
-    by = _signer(reading) if known else f"someone this studio does not know, {_signer(reading)},"
+    by = _by(reading)
     if evidence.line_ends:
         return f"This was changed after {by} signed it, in its line endings only; {claim(reading)}."
     held = " The library holds the original." if evidence.signed_for else ""
     return (
         f"This was changed after {by} signed it; what its credential says holds for the original only.{held}"
     )
+
+
+CARRIES = {
+    "found": "It carries this studio's watermark",
+    "likely": "It probably carries this studio's watermark",
+    "part": "Parts of it carry this studio's watermark",
+}
+CHANGED = "This was changed after it left the studio, and its origin is recovered:"
+
+
+def _marked(evidence: Evidence) -> tuple[Verdict, str]:
+    """What the mark tells, without a credential that holds: with the library, the output it came from."""
+    asset, carries = evidence.marked_for, CARRIES[evidence.mark.state]
+    if evidence.content_differs:
+        return "marked", (
+            f"{carries}, but the watermark names one output of this studio and the content resembles another;"
+            " watermarks can be copied, so neither is shown to be its origin."
+        )
+    if asset is None and evidence.alike is None:
+        lost = "; the library does not hold the output it names" if evidence.mark_names else ""
+        odds = f" (chance of that in unmarked text: {chance(evidence.mark.p_value)})"
+        odds = "" if evidence.mark_names else odds
+        return "marked", f"{carries}{odds}, so it, or a part of it, was generated here by AI{lost}."
+    if asset is None and evidence.alike:
+        carries = carries.replace("It", "it", 1).replace("Parts", "parts", 1)
+        return "recovered", (
+            f"{CHANGED} {carries} and resembles an output that the library holds; {_made(evidence.alike[0])}."
+        )
+    assert asset is not None
+    resembles = (
+        "and that it resembles"
+        if evidence.alike
+        else "although it resembles that too little to be recognised, so compare the two"
+    )
+    return "recovered", (
+        f"{CHANGED} its watermark names an output that the library holds, {resembles}; {_made(asset)}."
+    )
+
+
+def _alike(evidence: Evidence) -> tuple[Verdict, str]:
+    assert evidence.alike is not None
+    return "recovered", (
+        "This resembles an output that the library holds, and is not the file that was sealed; no watermark was"
+        f" read, and resemblance alone is no proof; {_made(evidence.alike[0])}."
+    )
+
+
+def _made(asset: Asset) -> str:
+    """How an output of the library came about, as the end of a sentence."""
+    how = "edited with AI" if asset.parents else "generated by AI"
+    return f"that output was {how} ({shown(asset.model.id)})"
+
+
+def _beside(evidence: Evidence) -> str:
+    """What the mark adds to a credential, as a sentence of its own; nothing where both agree."""
+    reading = evidence.reading
+    if evidence.mark_differs:
+        return (
+            " Its watermark names another output of this studio than its credential: one of them was copied,"
+            " or parts of several outputs were put together."
+        )
+    if not evidence.mark.found or generation(reading).get("produce_id"):
+        return ""
+    kinds = {action.get("digitalSourceType") for action in Assertions(reading.assertions).actions()}
+    silent = "" if kinds & {GENERATED, EDITED} else ", which its credential does not say"
+    carries = CARRIES[evidence.mark.state].replace("It", "It also", 1)
+    return f" {carries}, so it, or a part of it, was generated here by AI{silent}."
 
 
 def _damaged(evidence: Evidence) -> str:
@@ -153,6 +265,10 @@ def claim(reading: Reading) -> str:
 def generation(reading: Reading) -> dict[str, Any]:
     """This studio's own assertion in a credential; empty for those of other tools."""
     return Assertions(reading.assertions).one(GENERATION)
+
+
+def _by(reading: Reading) -> str:
+    return _signer(reading) if reading.known else f"someone this studio does not know, {_signer(reading)},"
 
 
 def _signer(reading: Reading) -> str:

@@ -138,13 +138,18 @@ class TextReading:
         return self.state in ("marked", "likely", "part")
 
 
-def read_text_mark(text: str, tokenize: Callable[[str], Sequence[int]], key: bytes) -> TextReading:
+def read_text_mark(
+    text: str, tokenize: Callable[[str], Sequence[int]], key: bytes, tries: int = 1
+) -> TextReading:
     """Look for the mark of `key`; `tokenize` is the tokenizer of the model that may have written the text.
 
-    Only the first MOST_TOKENS tokens are read.
+    Only the first MOST_TOKENS tokens are read. `tries` is how many tokenizers are tried: every p-value
+    pays for them.
     """
     p_value, tokens = _p_value(tokenize(text[: 8 * MOST_TOKENS]), key)
-    segments = tuple(_segments(text[: 8 * MOST_TOKENS], tokenize, key))
+    p_value = min(1.0, tries * p_value)
+    parts = _segments(text[: 8 * MOST_TOKENS], tokenize, key)
+    segments = tuple((start, end, min(1.0, tries * p)) for start, end, p in parts)
     state: State = "none" if tokens >= ENOUGH_TOKENS else "too_little"
     if p_value <= MARKED_AT:
         state = "marked"

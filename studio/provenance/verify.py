@@ -2,37 +2,61 @@
 
     Verifier(settings, library.find).verify(path).statement
 
-Files of any origin are read; nothing in them is believed, fetched or run. What is not here: a list of
-signers that the world trusts (only this studio's own are known), and matching by likeness.
+Files of any origin are read; nothing in them is believed, fetched or run. Signers are known by this studio's
+own keys (`keys`) or by the C2PA trust list (`trust`). What is not here: the watermarks of other studios.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import unquote
 
+from studio.errors import BadInput
 from studio.provenance import armour, labels
-from studio.provenance.base import marks
-from studio.provenance.encode import MEDIA, sniff
-from studio.provenance.keys import anchors
-from studio.provenance.labels import LabelsFound
+from studio.provenance.base import Detection, Means, mark_for
+from studio.provenance.content import content, kinds_of
+from studio.provenance.encode import sniff
+from studio.provenance.keys import anchors, known_mark_key
+from studio.provenance.layers import layers_of, unread_layers
 from studio.provenance.reading import Reading, read
-from studio.provenance.statements import Evidence, claim, generation, judge, shown
+from studio.provenance.statements import Evidence, generation, judge
+from studio.provenance.tree import ingredients
+from studio.provenance.trust import TrustList, trust_list
 from studio.settings import Settings
-from studio.types import Asset, Kind, Layer, Report
+from studio.types import Asset, Report, Sound
 
 Find = Callable[[str], Asset | None]
+FindMarked = Callable[[str], Sequence[Asset]]
+Recognise = Callable[[Path, str, str], tuple[Asset, float] | None]
+
+# What a foreign file is read for: a picture shrunk to so many pixels, the first so many seconds of sound.
+MOST_PIXELS, MOST_SECONDS = 4_000_000, 600
 
 
 class Verifier:
-    """`find` looks an asset up by its id (SHA-256 of its bytes) or by its produce id."""
+    """`find` looks an asset up by its id (SHA-256 of its bytes) or by its produce id, `find_marked` by the
+    beginning of its produce id, `recognise` by what it looks, sounds or reads like (path, media type, text):
+    the asset and a distance of 0 to 1. `means` is what marks may use."""
 
-    def __init__(self, settings: Settings, find: Find) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        find: Find,
+        *,
+        find_marked: FindMarked = lambda beginning: (),
+        recognise: Recognise = lambda path, media_type, text: None,
+        means: Means | None = None,
+    ) -> None:
         self.settings, self._find = settings, find
+        self._find_marked, self._recognise = find_marked, recognise
+        self._means = means or Means()
         self._stamp: tuple[float, ...] = ()
         self._trusted = ""
+        self._listed: tuple[float, TrustList] | None = None
 
     def verify(self, path: Path) -> Report:
         """The report on a file. Never raises for what the file is or holds."""
@@ -52,7 +76,7 @@ class Verifier:
             return _unreadable(str(path), f"{too_large}; an operator can raise max_upload_mb.")
         if not data:
             return _unreadable(str(path), "This file is empty, so there is nothing to check.")
-        return self._report(str(path), data, sniff(data))
+        return self._report(str(path), data, sniff(data), path)
 
     def verify_text(self, text: str) -> Report:
         """The report on pasted text."""
@@ -65,47 +89,92 @@ class Verifier:
                 "pasted text", f"This text is longer than the {limit} MB that are checked at once."
             )
         found = sniff(data)
-        return self._report("pasted text", data, found if found in armour.TEXT_TYPES else "text/plain")
+        media_type = found if found in armour.TEXT_TYPES else "text/plain"
+        return self._report("pasted text", data, media_type, Path())
 
     # --- Gathering ------------------------------------------------------------------------------
 
-    def _report(self, name: str, data: bytes, media_type: str | None) -> Report:
+    def _report(self, name: str, data: bytes, media_type: str | None, path: Path) -> Report:
         digest = hashlib.sha256(data).hexdigest()
         exact = self._named(digest)
         if media_type is None:
             unread = "This is not a kind of file that this studio can read, so nothing can be said about it."
             evidence = Evidence(Reading("absent"), None, exact, unread=unread)
         else:
-            evidence = self._evidence(data, media_type, exact)
+            evidence = self._evidence(data, media_type, exact, path)
         verdict, statement = judge(evidence)
-        layers = (
-            _credential_layer(evidence.reading, evidence.signed_for),
-            _watermark_layer(media_type),
-            _labels_layer(evidence.labels),
-            _library_layer(evidence),
+        asset = {
+            "intact": evidence.exact or evidence.signed_for,
+            "altered": evidence.exact or evidence.signed_for,
+            "recovered": evidence.origin,
+        }.get(verdict)
+        return Report(
+            name,
+            verdict,
+            statement,
+            layers_of(evidence),
+            asset.id if asset else None,
+            ingredients(evidence.reading),
+            digest,
+            len(data),
+            datetime.now(UTC),
+            self._known_to_others().told,
         )
-        asset = evidence.exact or (evidence.signed_for if verdict in ("intact", "altered") else None)
-        return Report(name, verdict, statement, layers, asset.id if asset else None)
 
-    def _evidence(self, data: bytes, media_type: str, exact: Asset | None) -> Evidence:
-        trusted = self._anchors()
-        reading = read(data, media_type, trusted)
+    def _evidence(self, data: bytes, media_type: str, exact: Asset | None, path: Path) -> Evidence:
+        known = self._anchors(), self._known_to_others()
+        reading = read(data, media_type, *known)
         found = labels.read_labels(data, media_type) if media_type in labels.MEDIA_TYPES else None
         signed = generation(reading).get("produce_id") if reading.state != "damaged" else None
         unix = data.replace(b"\r\n", b"\n") if media_type in armour.TEXT_TYPES else data
-        line_ends = reading.state == "altered" and unix != data and read(unix, media_type, trusted).whole
+        line_ends = reading.state == "altered" and unix != data and read(unix, media_type, *known).whole
+        shown, mark, names = self._look(data, media_type)
         unread = ""
         if reading.state == "absent" and reading.failures and media_type not in armour.TEXT_TYPES:
             unread = f"This cannot be read as {media_type}; it may be damaged or cut short, so nothing can be said about it."
+        alike = None
+        if exact is None and reading.state != "trusted" and shown is not None:
+            with suppress(BadInput):
+                alike = self._recognise(path, media_type, shown if isinstance(shown, str) else "")
         return Evidence(
             reading,
             found,
             exact,
             signed_for=self._named(signed),
             labelled_for=next(filter(None, map(self._named, found.ids)), None) if found else None,
+            mark=mark,
+            mark_names=names,
+            marked=tuple(self._find_marked(names)) if names else (),
+            alike=alike,
             line_ends=line_ends,
             unread=unread,
         )
+
+    def _look(self, data: bytes, media_type: str) -> tuple[object, Detection, str]:
+        """The decoded content (None if it is not read), its mark, and the beginning of the id that this names."""
+        kinds = kinds_of(media_type)
+        mark = mark_for(kinds[0], self._means) if kinds else None
+        if mark is None:
+            return (
+                None,
+                _unseen("This studio has no watermark for this kind of file, so none was looked for."),
+                "",
+            )
+        try:
+            shown = content(data, media_type, most=MOST_PIXELS if kinds == ("image",) else MOST_SECONDS)
+        except BadInput as error:
+            return None, _unseen(f"No watermark was looked for. {error}"), ""
+        try:
+            key = known_mark_key(self.settings)
+            if key is None:
+                return shown, _unseen("This studio has no watermark key yet, so none was looked for."), ""
+            found = mark.detect(shown, key)
+        except BadInput as error:
+            return shown, _unseen(f"No watermark was looked for. {error}"), ""
+        if isinstance(shown, Sound) and len(shown.samples) >= MOST_SECONDS * shown.sample_rate:
+            told = f"{found.detail} Only the first {MOST_SECONDS // 60} minutes were read."
+            found = replace(found, detail=told)
+        return shown, found, mark.names(found.message) if found.message else ""
 
     def _named(self, key: object) -> Asset | None:
         """The asset of exactly this id or produce id: a label that names the beginning of one names none."""
@@ -120,85 +189,18 @@ class Verifier:
             self._stamp, self._trusted = stamp, anchors(self.settings)
         return self._trusted
 
+    def _known_to_others(self) -> TrustList:
+        """The trust list; read again when a newer one was put into the home folder."""
+        folder = self.settings.home / "trust"
+        stamp = folder.stat().st_mtime if folder.is_dir() else 0.0
+        if self._listed is None or stamp != self._listed[0]:
+            self._listed = stamp, trust_list(self.settings)
+        return self._listed[1]
+
+
+def _unseen(why: str) -> Detection:
+    return Detection(False, 1.0, detail=why, state="not_checked")
+
 
 def _unreadable(name: str, statement: str) -> Report:
-    reason = "Nothing was read."
-    layers = tuple(
-        Layer(layer, False, "unreadable", reason)
-        for layer in ("credential", "watermark", "labels", "library")
-    )
-    return Report(name, "unreadable", statement, layers)
-
-
-# --- Layers -------------------------------------------------------------------------------------
-
-
-def _credential_layer(reading: Reading, asset: Asset | None) -> Layer:
-    if reading.state == "absent":
-        return Layer("credential", False, "absent", "It carries no C2PA credential.")
-    told = {
-        "trusted": "The signature holds and this studio knows the signer",
-        "unknown_signer": "The signature holds; this studio does not know the signer",
-        "expired": "The signature holds; the signer's certificate has run out",
-        "invalid": "The signature holds; the credential breaks a rule of C2PA",
-        "altered": "The signature holds, but not for this content",
-        "damaged": "The credential does not hold",
-    }[reading.state]
-    parts = [f"{told} ({reading.reason})" if reading.reason and not reading.whole else told]
-    if reading.signer:
-        parts.append(f"signed by {shown(reading.signer)}")
-    if reading.generator:
-        parts.append(f"made with {shown(reading.generator)}")
-    if reading.state != "damaged":
-        parts += [
-            claim(reading),
-            f"time-stamped {shown(reading.time)}" if reading.time else "without a time-stamp",
-        ]
-    return Layer(
-        "credential", True, reading.state, "; ".join(parts) + ".", asset_id=asset.id if asset else None
-    )
-
-
-def _watermark_layer(media_type: str | None) -> Layer:
-    kinds: set[Kind] = {kind for media in MEDIA.values() if media.type == media_type for kind in media.kinds}
-    readers = [mark.name for mark in marks.values() if kinds & set(mark.kinds)]
-    what = "this kind of file" if not kinds else " or ".join(sorted(kinds))
-    if not readers:
-        return Layer(
-            "watermark",
-            False,
-            "not_checked",
-            f"This studio has no watermark for {what}, so none was looked for.",
-        )
-    return Layer(
-        "watermark", False, "not_checked", f"The watermark of {what} was not looked for in this file."
-    )
-
-
-def _labels_layer(found: LabelsFound | None) -> Layer:
-    if found is None:
-        return Layer("labels", False, "not_checked", "Labels in this kind of file are not read.")
-    problem = f" {shown(found.problems[0])}" if found.problems else ""
-    if not found.found:
-        return Layer("labels", False, "absent", f"No label says how it was made.{problem}")
-    state = "contradictory" if any("contradict" in problem for problem in found.problems) else found.says
-    parts = [f"A label says: {found.says}"]
-    if found.aigc:
-        parts.append(f"producer {shown(unquote(found.aigc.content_producer)) or 'not named'}")
-    if found.licence_note:
-        parts.append(f"licence: {shown(found.licence_note).rstrip('.')}")
-    return Layer("labels", True, state, "; ".join(parts) + f". Labels are not signed.{problem}")
-
-
-def _library_layer(evidence: Evidence) -> Layer:
-    if evidence.exact:
-        return Layer(
-            "library", True, "exact", "The library holds these very bytes.", asset_id=evidence.exact.id
-        )
-    if evidence.signed_for:
-        detail = "The credential names an output that the library holds; these are not its bytes."
-        return Layer("library", True, "named_by_credential", detail, asset_id=evidence.signed_for.id)
-    if evidence.labelled_for:
-        detail = "A label names an output that the library holds; labels can be copied, and these are not its bytes."
-        return Layer("library", True, "named_by_label", detail, asset_id=evidence.labelled_for.id)
-    return Layer("library", False, "absent", "The library holds no file with these bytes.")
+    return Report(name, "unreadable", statement, unread_layers())

@@ -141,11 +141,21 @@ def test_minimal_policy_has_no_national_label(settings):
     assert labels.read_labels(sealed.path.read_bytes(), "image/png").aigc is None
 
 
-@pytest.mark.parametrize("name", ["md", "png", "wav"])
-def test_policy_with_visible_labels_is_refused_not_ignored(settings, name):
+def test_policy_with_labels_that_people_notice(settings):
     sealer = Sealer(dataclasses.replace(settings, policy="cn"))
-    with pytest.raises(BadInput, match="'cn' asks for labels that people see or hear"):
-        seal(sealer, name)
+    assert "（AI生成）" in seal(sealer, "md").path.read_text("utf-8")
+    plain = np.full((300, 300, 3), 200, np.uint8)
+    with Image.open(seal(sealer, "png", plain).path) as picture:
+        shown = np.asarray(picture.convert("L")).astype(int)
+    assert np.ptp(shown[:200, :200]) < 12 and np.ptp(shown[250:, 150:]) > 100
+    samples, rate = soundfile.read(seal(sealer, "wav").path)
+    assert len(samples) > 4000 + rate, "the rhythm stands before the sound"
+
+
+def test_film_under_a_policy_with_visible_labels_is_refused(settings, tmp_path):
+    sealer = Sealer(dataclasses.replace(settings, policy="cn"))
+    with pytest.raises(BadInput, match="labels on films"):
+        seal(sealer, "mp4", mp4(tmp_path / "a.mp4"))
 
 
 # --- Failure: nothing is saved -------------------------------------------------------------------
