@@ -45,8 +45,10 @@ def scorecard_json(card: Scorecard) -> dict[str, Any]:
 
 
 def report_json(report: Report) -> str:
-    """Optional members of a layer stand only where they are known."""
-    value = {key: item for key, item in asdict(report).items() if item is not None}
+    """Optional members stand only where they are known."""
+    value = {key: item for key, item in asdict(report).items() if item not in (None, "", ()) or key == "path"}
+    if report.checked_at is not None:
+        value["checked_at"] = report.checked_at.isoformat(timespec="seconds")
     value["layers"] = [
         {key: item for key, item in layer.items() if item is not None} for layer in value["layers"]
     ]

@@ -34,7 +34,7 @@ CLAIMS = {
     SOURCE_TYPE + "screenCapture": "it was recorded from a screen",
 }
 NOTHING = (
-    "Nothing was found: no credential, no label and no match in the library;"
+    "Nothing was found: no credential, no watermark, no label and no match in the library;"
     " that says nothing about how this content was made."
 )
 SHOWN = 80

@@ -97,10 +97,13 @@ def application(studio: Studio) -> Any:
     from fastapi import FastAPI
 
     from studio.ui.theme import STYLE, theme
+    from studio.ui.verify_page import add_verify_page
+    from studio.ui.verify_view import CSS
 
     studio.exports.mkdir(parents=True, exist_ok=True, mode=0o700)
     app = FastAPI(**NO_DOCS)
     app.add_middleware(LocalOnly)
+    add_verify_page(app, studio)
     return gr.mount_gradio_app(
         app,
         build(studio),
@@ -116,7 +119,7 @@ def application(studio: Studio) -> Any:
         ssr_mode=False,
         pwa=False,
         theme=theme(),
-        css_paths=STYLE,
+        css_paths=[STYLE, CSS],
     )
 
 

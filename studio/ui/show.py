@@ -8,22 +8,13 @@ from collections.abc import Iterable, Mapping
 from html import escape
 from pathlib import Path
 
-from studio.types import Asset, Credential, LicenceNote, Progress, Report, Score, Scorecard
+from studio.types import Asset, Credential, LicenceNote, Progress, Score, Scorecard
 
 BETTER = {"higher": "higher is better", "lower": "lower is better", "neither": ""}
 COMMERCIAL = {
     "yes": "Commercial use: allowed by every source",
     "no": "Commercial use: not allowed",
     "unknown": "Commercial use: cannot be promised",
-}
-VERDICTS = {
-    "intact": "✓ Intact",
-    "recovered": "↺ Recovered, file altered",
-    "marked": "◈ Marked",
-    "labelled": "▤ Labelled",
-    "altered": "✗ Altered",
-    "nothing_found": "– Nothing found",
-    "unreadable": "! Unreadable",
 }
 STAGES = {"queued": "Waiting for its turn", "running": "Working"}
 
@@ -125,23 +116,6 @@ def record(asset: Asset) -> str:
         if value
     )
     return f'<section class="sheet"><h3>Record</h3><table>{body}</table></section>'
-
-
-def report(found: Report) -> str:
-    rows = "".join(
-        f'<tr><th scope="row">{layer.layer.capitalize()}</th><td class="number">{escape(layer.state.replace("_", " "))}</td>'
-        f"<td>{escape(layer.detail)}{_evidence(layer.p_value)}</td></tr>"
-        for layer in found.layers
-    )
-    return (
-        f'<div class="verdict {found.verdict}" role="status"><strong>{VERDICTS[found.verdict]}</strong>'
-        f"{escape(found.statement)}</div>"
-        f'<section class="sheet"><h3>Layer by layer</h3><table>{rows}</table></section>'
-    )
-
-
-def _evidence(p_value: float | None) -> str:
-    return "" if p_value is None else f' <span class="fine">(chance without a mark: {p_value:.1g})</span>'
 
 
 def shelf(assets: Iterable[Asset], faces: Mapping[str, str]) -> str:

