@@ -98,9 +98,10 @@ Taken = tuple[Job, str]
 """A job and the lane it runs in."""
 
 
-def runner_id() -> str:
-    """Host, process and its start time: the same id never comes back after a restart."""
-    return f"{socket.gethostname()}:{os.getpid()}:{psutil.Process().create_time():.2f}"
+def runner_id(pid: int | None = None) -> str:
+    """Host, process (this one unless told) and its start time: the same id never comes back after a restart."""
+    pid = pid or os.getpid()
+    return f"{socket.gethostname()}:{pid}:{psutil.Process(pid).create_time():.2f}"
 
 
 def runner_alive(runner: str) -> bool | None:

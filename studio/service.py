@@ -31,6 +31,7 @@ from studio.requests import resolve
 from studio.safety.base import guards
 from studio.settings import Settings
 from studio.templates import read_templates
+from studio.trainings import Trainings
 from studio.types import FINAL, Asset, Brief, Job, Kind, Progress, Report, State
 from studio.uploads import Uploads
 from studio.workers import Ended, Runner
@@ -76,6 +77,7 @@ class Studio:
         self.library = Library(self.settings)
         self.uploads = Uploads(self.settings)
         self.exports = self.settings.home / "exports"
+        self.trainings = Trainings(self.settings)
         self.judging = Judging(self.settings, self.library)
         self.verifier = Verifier(
             self.settings, self.library.find, find_marked=self.library.named,
@@ -103,6 +105,7 @@ class Studio:
         """Stop the workers. Waiting and half-done jobs stay queued and run at the next start."""
         self.judging.close()
         self._runner.close()
+        self.trainings.close()
 
     def __enter__(self) -> Studio:
         self.start()

@@ -15,6 +15,7 @@ from torch import distributed, nn
 from studio.errors import BadInput, OutOfMemory
 from studio.forge.loop import checkpoint
 from studio.forge.loop.checkpoint import State
+from studio.forge.loop.optimizers import make_optimizer
 from studio.forge.loop.options import LoopOptions
 from studio.forge.loop.task import Outcome, Rows, Stopped, Task
 from studio.forge.track import Track
@@ -35,7 +36,7 @@ class Run:
         self.steps_per_epoch = math.ceil(len(task.rows["train"]) / batch)
         self.total = self.steps_per_epoch * options.epochs
         self.total = min(self.total, options.steps) if options.steps else self.total
-        self.optimizers = {name: _optimizer(net, options) for name, net in task.nets.items()}
+        self.optimizers = {name: make_optimizer(net, options) for name, net in task.nets.items()}
         self.model = next(iter(task.nets.values()))
         self.ema = copy.deepcopy(self.model).requires_grad_(False) if options.ema else None
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=options.precision == "fp16")
@@ -50,6 +51,7 @@ class Run:
         while state.step < self.total:
             self._step(state)
             state.seconds = seconds + time.monotonic() - started
+            self.track.beat(state.step, self.total)
             if state.step % self.options.log_every == 0:
                 self._log(state)
             if state.step % self.steps_per_epoch == 0 or state.step == self.total:
@@ -259,19 +261,6 @@ def learning_rate(options: LoopOptions, step: int, steps_per_epoch: int, total: 
         span = max(total - options.warmup_steps, 1)
         factor = 0.5 * (1 + math.cos(math.pi * min((step - options.warmup_steps) / span, 1)))
     return options.learning_rate * factor
-
-
-def _optimizer(net: nn.Module, options: LoopOptions) -> torch.optim.Optimizer:
-    trained = [p for p in net.parameters() if p.requires_grad]
-    betas = (options.beta1, options.beta2)
-    if options.optimizer == "adam":
-        return torch.optim.Adam(trained, lr=options.learning_rate, betas=betas)
-    # Norms, biases and embeddings of one dimension are not decayed (as in nanoGPT and most since).
-    groups = [
-        {"params": [p for p in trained if p.ndim > 1], "weight_decay": options.weight_decay},
-        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=options.learning_rate, betas=betas)
 
 
 @torch.no_grad()
