@@ -27,6 +27,8 @@ MIDDLE = {
     "sets",
     "evaluation",
     "judging",
+    "trainings",
+    "trainer",
 }
 DOORS = {"ui", "cli", "api", "campaign", "bench", "__main__", "reference", "parts"}
 HEAVY = (
