@@ -26,6 +26,7 @@ from safetensors.torch import load_file, load_model, save_file, save_model
 from torch import nn
 
 from studio.errors import BadInput, ModelBroken, StorageFull
+from studio.forge.loop.optimizers import Both
 
 KEEP = 2
 
@@ -58,7 +59,7 @@ def save(
     folder: Path,
     state: State,
     nets: Mapping[str, nn.Module],
-    optimizers: Mapping[str, torch.optim.Optimizer],
+    optimizers: Mapping[str, torch.optim.Optimizer | Both],
     ema: nn.Module | None,
 ) -> Path:
     """Write a whole state; raises StorageFull and leaves nothing half-written when the disk is full."""
@@ -105,7 +106,7 @@ def save_weights(net: nn.Module, file: Path) -> None:
 def load(
     folder: Path,
     nets: Mapping[str, nn.Module],
-    optimizers: Mapping[str, torch.optim.Optimizer],
+    optimizers: Mapping[str, torch.optim.Optimizer | Both],
     ema: nn.Module | None,
 ) -> State:
     """Put a state back into nets and optimizers. Raises ModelBroken when a file does not fit."""
@@ -134,12 +135,12 @@ def refuse_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
         )
 
 
-def _moments(optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
+def _moments(optimizer: torch.optim.Optimizer | Both) -> dict[str, torch.Tensor]:
     states = optimizer.state_dict()["state"]
     return {f"{i}.{key}": value for i, state in states.items() for key, value in state.items()}
 
 
-def _put_moments(optimizer: torch.optim.Optimizer, moments: Mapping[str, torch.Tensor]) -> None:
+def _put_moments(optimizer: torch.optim.Optimizer | Both, moments: Mapping[str, torch.Tensor]) -> None:
     states: dict[int, dict[str, torch.Tensor]] = {}
     for name, value in moments.items():
         index, key = name.split(".")

@@ -16,7 +16,7 @@ class LoopOptions:
     batch_size: int = option(32, "Batch size", low=1, high=65_536)
     accumulate: int = option(1, "Accumulate", low=1, high=4096, hint="Batches per step", advanced=True)
     learning_rate: float = option(1e-3, "Learning rate", low=0.0, high=10.0)
-    optimizer: str = option("adamw", "Optimizer", choices=("adam", "adamw"))
+    optimizer: str = option("adamw", "Optimizer", choices=("adam", "adamw", "muon"))
     beta1: float = option(0.9, "Beta 1", low=0.0, high=0.9999, advanced=True)
     beta2: float = option(0.999, "Beta 2", low=0.0, high=0.99999, advanced=True)
     weight_decay: float = option(0.01, "Weight decay", low=0.0, high=1.0, advanced=True)
