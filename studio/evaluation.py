@@ -64,7 +64,9 @@ class Done:
 
     @property
     def files(self) -> list[Path]:
-        return [path for path in sorted(self.folder.glob("*")) if path.suffix in (".html", ".json", ".csv")]
+        """The report's page, its JSON and its tables."""
+        found = [self.folder / "report.html", self.folder / "report.json", *sorted(self.folder.glob("*.csv"))]
+        return [path for path in found if path.is_file()]
 
 
 def judge(

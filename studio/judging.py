@@ -81,7 +81,7 @@ class Judging:
             for path in done.files:
                 shutil.copyfile(path, part / path.name)
             part.rename(folder)
-        return sorted(folder.iterdir())
+        return [folder / path.name for path in done.files]
 
     def close(self) -> None:
         self.evaluations.close()

@@ -24,7 +24,7 @@ def bars(values: Sequence[float], title: str) -> str:
         if count
     )
     return (
-        f"<svg width={WIDTH} height={HEIGHT + 16} role=img stroke-width=0><title>{escape(title)}</title>{shapes}"
+        f"<svg width={WIDTH} height={HEIGHT + 16} viewBox='0 0 {WIDTH} {HEIGHT + 16}' role=img stroke-width=0><title>{escape(title)}</title>{shapes}"
         f"<text x=0 y={HEIGHT + 13}>{low:,.4g}</text><text x={WIDTH} y={HEIGHT + 13} text-anchor=end>{high:,.4g}</text></svg>"
     )
 
@@ -37,7 +37,7 @@ def intervals(value: float, interval: tuple[float, float] | None) -> str:
     span = max(high - low, 1e-12)
     place = 60 + 120 * min(1.0, max(0.0, (value - low) / span))
     return (
-        f"<svg width=240 height=20 role=img><title>95 % interval {low:.4g} to {high:.4g}</title>"
+        f"<svg width=240 height=20 viewBox='0 0 240 20' role=img><title>95 % interval {low:.4g} to {high:.4g}</title>"
         f"<text x=0 y=14>{low:,.4g}</text><line x1=60 x2=180 y1=10 y2=10 stroke-width=2 />"
         f"<circle cx={place:.1f} cy=10 r=4 /><text x=188 y=14>{high:,.4g}</text></svg>"
     )

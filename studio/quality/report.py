@@ -22,7 +22,7 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto
 table { border-collapse: collapse; width: 100%; margin: 1rem 0 2rem }
 th, td { text-align: left; padding: .4rem .8rem .4rem 0; border-bottom: 1px solid var(--line); vertical-align: top }
 td.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap }
-small { opacity: .75 } svg { fill: var(--ink); stroke: var(--ink); max-width: 100% }
+small { opacity: .75; font-weight: 400 } svg { fill: var(--ink); stroke: var(--ink); max-width: 100%; min-width: 11rem }
 svg text { fill: currentColor; stroke: none; font-size: 11px }
 """
 ARROW = {"higher": "higher is better", "lower": "lower is better", "neither": "a fact, no better side"}

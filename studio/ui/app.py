@@ -28,6 +28,7 @@ def build(studio: Studio) -> Any:
 
     from studio.ui.audio_tab import audio_tab
     from studio.ui.desk import QUIET, Visitor
+    from studio.ui.evaluate_tab import evaluate_tab
     from studio.ui.image_tab import image_tab
     from studio.ui.library_tab import LibraryTab
     from studio.ui.queue_panel import queue_panel
@@ -49,6 +50,8 @@ def build(studio: Studio) -> Any:
                 audio = audio_tab(studio, visitor, secret)
             with gr.Tab("Library", id="library") as library_place:
                 library = LibraryTab(studio)
+            with gr.Tab("Evaluate", id="evaluate") as evaluate_place:
+                evaluate = evaluate_tab(studio, visitor, secret)
             with gr.Tab("Verify", id="verify"):
                 verify_tab(studio)
         queue_panel(studio, visitor)
@@ -58,6 +61,7 @@ def build(studio: Studio) -> Any:
         page.load(lambda name: name or secrets.token_hex(8), visitor.state, visitor.state, **QUIET)
         for room in (text, image, audio):
             room.wire(page)
+        evaluate.wire(page, evaluate_place)
         find, inputs, outputs = library.refresh
         library_place.select(find, inputs, outputs, **QUIET)
         page.load(find, inputs, outputs, **QUIET)
