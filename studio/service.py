@@ -22,9 +22,11 @@ from studio.engines.tokens import Tokenizers
 from studio.errors import Cancelled, StudioError
 from studio.jobs import Queue
 from studio.judging import Judging
+from studio.library.export import add_text, safe_name
 from studio.library.store import Library
 from studio.line import open_line
 from studio.provenance.base import Means
+from studio.provenance.notice import notice
 from studio.provenance.verify import Verifier
 from studio.quality.decode import read_written
 from studio.requests import resolve
@@ -237,9 +239,18 @@ class Studio:
     def verify_text(self, text: str) -> Report:
         return self.verifier.verify_text(text)
 
-    def export(self, ids: Sequence[str], to: Path) -> list[Path]:
-        """Copies of sealed files, byte for byte, under readable names."""
-        return self.library.export(list(ids), to)
+    def export(self, ids: Sequence[str], to: Path, *, with_notice: bool = False) -> list[Path]:
+        """Copies of sealed files, byte for byte, under readable names; with the NOTICE file for all of them."""
+        paths = self.library.export(list(ids), to)
+        if with_notice:
+            notes = [self.library.get(one).credential.licence for one in ids]
+            names = [path.name for path in paths]
+            paths.append(add_text(to, "NOTICE.txt", notice(list(zip(names, notes, strict=True)))))
+        return paths
+
+    def notice(self, assets: Sequence[Asset]) -> str:
+        """The text of a NOTICE file for these outputs: credits, licences, obligations, sources."""
+        return notice([(safe_name(asset), asset.credential.licence) for asset in assets])
 
     def public_copy(self, asset: Asset) -> Path:
         """A sealed copy in the exports folder, the only one the page may serve from.

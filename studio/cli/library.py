@@ -75,10 +75,13 @@ def export(
     context: typer.Context,
     assets: Annotated[list[str], typer.Argument(help="Ids, or unique beginnings of them.")],
     to: Annotated[Path, typer.Option(help="Folder for the sealed copies.")],
+    notice: Annotated[
+        bool, typer.Option("--notice", help="Add NOTICE.txt: credits, licences, obligations, sources.")
+    ] = False,
 ) -> None:
     """Copy sealed files out, byte for byte."""
     here: Context = context.obj
-    for path in here.studio().export(assets, to):
+    for path in here.studio().export(assets, to, with_notice=notice):
         print(path)
 
 

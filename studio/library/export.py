@@ -40,6 +40,19 @@ def export(assets: Sequence[Asset], to: Path) -> list[Path]:
     return written
 
 
+def add_text(to: Path, name: str, text: str) -> Path:
+    """A new text file beside exported ones; nothing is overwritten. Raises BadInput or StorageFull."""
+    written: list[Path] = []
+    try:
+        with _new(to, name, written) as file:
+            file.write(text.encode("utf-8"))
+    except OSError as error:
+        for path in written:
+            path.unlink(missing_ok=True)
+        raise disk_error(error, to) from error
+    return written[0]
+
+
 def safe_name(asset: Asset) -> str:
     """ "image-a-red-teapot-1a2b3c4d.png": letters and digits of any script, nothing a shell or disk minds."""
     prompt = unicodedata.normalize("NFC", asset.brief.prompt[:400]).lower()

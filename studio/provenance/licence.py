@@ -50,7 +50,6 @@ __all__ = [
     "licence_url",
     "licences",
     "note_for",
-    "notice",
     "terms",
 ]
 
@@ -158,26 +157,6 @@ def _uses_behind(name: str, note: LicenceNote) -> list[Use]:
 def _outward(allowed: Permission) -> Commercial:
     """Conditions that the studio cannot judge count as unknown to the outside."""
     return "unknown" if allowed == "conditions" else allowed
-
-
-def notice(notes: Sequence[LicenceNote]) -> str:
-    """The text of a NOTICE file for a selection of outputs: each note once, its sources, all licences."""
-    lines = [
-        "NOTICE",
-        "",
-        "Made with generative models. What the outputs were made from, and on which terms:",
-    ]
-    ids: set[str] = set()
-    for note in sorted({(one.note, one.sources) for one in notes}):
-        lines += ["", note[0], *(f"  - {source}" for source in note[1])]
-    for one in notes:
-        ids.update(one.id.split(" AND "))
-        ids.update(match[3] for one_source in one.sources if (match := SOURCE.fullmatch(one_source)))
-    lines += ["", "Licences:"]
-    for part in sorted({part for id in ids for part in id.split(" AND ")}):
-        licence = licence_of(part)
-        lines.append(f"  - {licence.id}: {licence.name}{', ' + licence.url if licence.url else ''}")
-    return "\n".join(lines) + "\n"
 
 
 # --- Small parts --------------------------------------------------------------------------------

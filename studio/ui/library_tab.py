@@ -108,6 +108,7 @@ class LibraryTab:
             )
         faces = {asset.id: show.face(asset, self._words_of(asset)) for asset in assets}
         counted = show.notice(f"{len(assets)} of {total} shown" if total > len(assets) else f"{total} in all")
+        counted += show.download(self.studio.notice(assets), "NOTICE.txt", "NOTICE for the outputs shown")
         return show.shelf(assets, faces), counted, gr.update(visible=total > len(assets))
 
     def _words_of(self, asset: Asset) -> str:

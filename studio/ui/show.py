@@ -26,6 +26,15 @@ def notice(sentence: str, *, trouble: bool = False) -> str:
     return f'<div class="notice" role="status">{escape(sentence)}</div>'
 
 
+def download(text: str, name: str, words: str) -> str:
+    """A link that saves a text as a file; the text stands in the link itself."""
+    content = base64.b64encode(text.encode("utf-8")).decode()
+    return (
+        f'<p class="fine"><a download="{escape(name, quote=True)}"'
+        f' href="data:text/plain;charset=utf-8;base64,{content}">{escape(words)}</a></p>'
+    )
+
+
 def empty(title: str, hint: str) -> str:
     return f'<div class="empty"><strong>{escape(title)}</strong>{escape(hint)}</div>'
 

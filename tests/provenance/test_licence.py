@@ -16,7 +16,6 @@ from studio.provenance.licence import (
     licence_url,
     licences,
     note_for,
-    notice,
     terms,
 )
 from studio.provenance.licence_table import LADDER
@@ -221,12 +220,3 @@ def test_the_shipped_catalog_uses_known_licences_and_agrees_with_the_table():
 def test_the_catalog_may_be_stricter_than_a_licence(judged, words):
     note = note_for(replace(model("voice", "MIT"), commercial=judged), {}.get)
     assert note.commercial == judged and words in note.note and "commercial use" not in note.note.lower()
-
-
-def test_notice_names_every_note_source_and_licence_once():
-    one = combine([("model", "A", "MIT", "A team"), ("training data", "D", "CC-BY-4.0", "")])
-    two = combine([("voice", "V", "CC0-1.0", "")])
-    text = notice([one, two, one])
-    assert text.count(one.note) == text.count(two.note) == 1
-    for id in ("MIT", "CC-BY-4.0", "CC0-1.0"):
-        assert f"  - {id}: {licence_of(id).name}, {licence_of(id).url}" in text
