@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from studio.errors import BadInput, Cancelled, NotFound, Refused, StudioError
 from studio.evaluation import Asked
 from studio.service import Studio
-from studio.types import Brief, Progress
+from studio.types import Better, Brief, Progress, Score, Scorecard
 
 
 def texts(folder: Path, n: int = 12) -> str:
@@ -86,6 +87,10 @@ def test_what_is_wrong_is_one_sentence(studio: Studio, tmp_path: Path) -> None:
         runs.drop([])
 
 
+def score(name: str, value: float, better: Better) -> Score:
+    return Score(name, value, "unit", better, "tests")
+
+
 def test_people_rank_models_and_candidates_are_weighed_anew(studio: Studio) -> None:
     first, second = studio.make(Brief("text", "a lamp", engine="echo", seed=1, count=2))
     assert {one.id for one in studio.judging.pair("text", "ann") or ()} == {first.id, second.id}
@@ -93,7 +98,14 @@ def test_people_rank_models_and_candidates_are_weighed_anew(studio: Studio) -> N
     assert studio.judging.pair("text", "ann") is None
     people = studio.judging.people("text")
     assert people.votes == 1 and people.places == () and "needs N" in str(people.withheld)
-    shortest = studio.judging.order([first, second], {"phrase_repetition": 1.0})
-    assert {one.id for one in shortest} == {first.id, second.id}
+    apart = [
+        replace(
+            one,
+            scorecard=Scorecard((score("relevance", a, "higher"), score("phrase_repetition", b, "lower"))),
+        )
+        for one, a, b in ((first, 0.9, 30.0), (second, 0.1, 5.0))
+    ]
+    assert studio.judging.order(apart, {"relevance": 2.0, "phrase_repetition": 1.0})[0].id == first.id
+    assert studio.judging.order(apart, {"relevance": 1.0, "phrase_repetition": 2.0})[0].id == second.id
     with pytest.raises(BadInput):
         studio.judging.order([first, second], {"relevance": -1.0})

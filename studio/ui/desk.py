@@ -7,7 +7,7 @@ itself lives in the studio and goes on whether anybody watches or not.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from studio.errors import Cancelled, NotFound, StudioError
 from studio.service import Studio
 from studio.types import FINAL, Asset, Brief, Kind, Progress
 from studio.ui import player, show
+from studio.ui.weigh import Weigher
 
 Updates = dict[Any, Any]
 PREVIEW_SECONDS = 0.1
@@ -53,6 +54,7 @@ class Desk:
         self.choices = gr.Radio(
             [], label="Candidates, best first", visible=False, elem_id=f"{kind}-candidates"
         )
+        self.weigher = Weigher(studio, kind)
         self.result = _result(kind)
         with gr.Row(visible=False) as self.actions:
             self.download = gr.DownloadButton(
@@ -62,10 +64,11 @@ class Desk:
         self.card = gr.HTML(elem_id=f"{kind}-card")
         self.seal = gr.HTML(elem_id=f"{kind}-seal")
         self.outputs = [
-            self.job, self.shown, self.status, self.stop, self.preview, self.choices, self.result,
+            self.job, self.shown, self.status, self.stop, self.preview, self.choices, self.weigher.panel, self.result,
             self.actions, self.download, self.star, self.card, self.seal,
         ]  # fmt: skip
         self.choices.input(self._choose, self.choices, self.outputs, **QUIET)
+        self.weigher.wire(self.job, self._finished, self.outputs)
         self.star.click(self._favourite, self.shown, self.star, **QUIET)
         self.stop.click(self._stop, [self.job, visitor.state], self.stop, **QUIET)
 
@@ -85,7 +88,7 @@ class Desk:
                 yield self._cleared() | {self.status: show.notice(str(error), trouble=True)}
                 return
             yield self._cleared() | {self.job: job_id, self.stop: gr.update(visible=True)}
-            yield from self.follow(job_id, owner)
+            yield from self.follow(job_id, owner, lambda assets: self.weigher.order(assets, values))
 
         return run
 
@@ -107,8 +110,13 @@ class Desk:
         yield {self.stop: gr.update(visible=True)}
         yield from self.follow(job_id, owner)
 
-    def follow(self, job_id: str, owner: str) -> Iterator[Updates]:
-        """Progress as it comes, at most ten a second, then the results or one sentence of trouble."""
+    def follow(
+        self, job_id: str, owner: str, order: Callable[[list[Asset]], list[Asset]] = list
+    ) -> Iterator[Updates]:
+        """Progress as it comes, at most ten a second, then the results or one sentence of trouble.
+
+        `order` puts the results as the visitor weighs them; without it they come as the studio weighs them.
+        """
         assets: list[Asset] = []
         texts: dict[int, str] = {}
         playlist = player.Playlist(job_id)
@@ -132,7 +140,7 @@ class Desk:
         except StudioError as error:
             yield self._cleared() | {self.status: show.notice(str(error), trouble=True)}
         else:
-            yield self._finished(assets)
+            yield self._finished(order(assets))
 
     def _must_show(self, event: Progress) -> bool:
         return self.kind == "speech" and event.preview is not None
@@ -158,6 +166,7 @@ class Desk:
             self.stop: gr.update(visible=False),
             self.preview: player.EMPTY if self.kind == "speech" else "",
             self.choices: gr.update(visible=False),
+            self.weigher.panel: gr.update(visible=False),
             self.result: gr.update(visible=False),
             self.actions: gr.update(visible=False),
             self.card: "",
@@ -165,7 +174,9 @@ class Desk:
         }
 
     def _finished(self, assets: list[Asset]) -> Updates:
-        choices = [(_label(place, asset), asset.id) for place, asset in enumerate(assets)]
+        choices = [
+            (_label(place, asset, self.weigher.sliders), asset.id) for place, asset in enumerate(assets)
+        ]
         many = len(assets) > 1
         words = f"{len(assets)} results, best first" if many else "Done"
         seconds = max(asset.model.seconds for asset in assets)
@@ -174,6 +185,7 @@ class Desk:
             | {
                 self.status: show.notice(f"{words}, made in {seconds:.1f} s. Kept in the Library."),
                 self.choices: gr.update(choices=choices, value=assets[0].id, visible=many),
+                self.weigher.panel: gr.update(visible=many and bool(self.weigher.sliders)),
             }
             | self.present(assets[0])
         )
@@ -241,11 +253,11 @@ def _star(asset: Asset) -> Any:
     return gr.update(value="★ Favourite" if asset.favourite else "☆ Favourite")
 
 
-def _label(place: int, asset: Asset) -> str:
-    scores = ", ".join(
-        f"{score.name.replace('_', ' ')} {score.value:.2g}" for score in asset.scorecard.scores[:2]
-    )
-    return f"{place + 1} · {scores}" if scores else f"{place + 1}"
+def _label(place: int, asset: Asset, weighed: Iterable[str]) -> str:
+    """The place and the first scores that decide about it."""
+    scores = [score for name in weighed if (score := asset.scorecard.get(name))]
+    words = ", ".join(f"{score.name.replace('_', ' ')} {score.value:.2g}" for score in scores[:2])
+    return f"{place + 1} · {words}" if words else f"{place + 1}"
 
 
 def _left(event: Progress, seconds: float) -> float | None:

@@ -41,7 +41,7 @@ class Room:
         if not self.ready:
             self.button.interactive = False
             desk.status.value = show.empty(*HOW_TO_GET[desk.kind])
-        inputs = self.inputs | {desk.visitor.state}
+        inputs = self.inputs | {desk.visitor.state, *desk.weigher.sliders.values()}
         common: dict[str, Any] = {"concurrency_limit": None, "show_progress": "hidden"}
         self.button.click(
             desk.create(self.ask),

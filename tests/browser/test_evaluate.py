@@ -129,3 +129,25 @@ def test_votes_are_blind_and_become_a_ranking(page: Page, shoot: Shoot) -> None:
         expect(page.locator("#vote-ranking")).to_contain_text(f"From {count} votes")
     expect(page.locator("#vote-ranking")).to_contain_text("needs N ≥ 10")
     shoot(page, "people")
+
+
+def test_candidates_are_weighed_anew(page: Page, shoot: Shoot) -> None:
+    """A slider asks the studio for the order again; the same candidates stay, each with its scores."""
+    choice = page.locator("#text-model")
+    if choice.is_visible():
+        choice.get_by_text("Echo text", exact=False).first.click()
+    page.locator("#text-brief textarea").fill("The lamp is light. The lamp is light. It folds flat.")
+    page.locator("#text-count input[type=number]").fill("3")
+    page.locator("#text-create").click()
+    expect(page.locator("#text-candidates label")).to_have_count(3, timeout=LONG)
+    page.locator("#text-weights").get_by_role("button", name="How they are ordered").click()
+    slider = page.locator("#text-weights input[type=range]").first
+    expect(slider).to_be_visible()
+    shoot(page, "weights")
+    before = page.locator("#text-candidates").inner_text()
+    with page.expect_response(lambda answer: "queue/join" in answer.url):
+        slider.click(position={"x": 1, "y": 5})
+    page.wait_for_timeout(1000)
+    assert page.locator("#text-candidates label").count() == 3
+    assert set(page.locator("#text-candidates").inner_text().split()) == set(before.split())
+    expect(page.locator("#text-download")).to_be_visible()
