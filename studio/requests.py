@@ -16,6 +16,8 @@ from studio.provenance.encode import media_for
 from studio.templates import Template, fill, phrases
 from studio.types import KINDS, Brief
 
+TIMED = ("srt", "vtt")
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -45,8 +47,15 @@ def resolve(brief: Brief, catalog: Catalog, templates: Mapping[str, Template]) -
         required, forbidden = phrases(template, values)
         brief = _filled(brief, template, values, {one.name for one in fields(engine.Options)})
     read_options(engine.Options, brief.options)
-    media_for(brief.kind, brief.format)
+    _check_format(brief, engine)
     return Request(brief, engine, model, template, required, forbidden)
+
+
+def _check_format(brief: Brief, engine: type[Engine]) -> None:
+    """Captions need times, so only an engine that names these formats among its own can write them."""
+    media = media_for(brief.kind, brief.format)
+    if media.extension in TIMED and media.extension not in getattr(engine, "formats", ()):
+        raise BadInput(f"{media.extension.upper()} captions need a recording; listen to one instead.")
 
 
 def _template(brief: Brief, templates: Mapping[str, Template]) -> Template | None:
@@ -82,13 +91,13 @@ def _model(brief: Brief, catalog: Catalog) -> tuple[type[Engine], Model]:
         model = catalog.get(brief.model)
     elif brief.engine is not None:
         engine = engines.lookup(brief.engine)
-        fitting = [one for one in catalog.of_kind(engine.kind) if one.engine == engine.name]
+        fitting = [one for one in catalog if one.engine == engine.name]
         if not fitting:
             raise ModelMissing(f"No model in the catalog runs on the engine {engine.name!r}.")
         model = next((one for one in fitting if one.default), fitting[0])
     else:
         model = catalog.default(brief.kind)
-    if model.engine is None or model.kind != brief.kind:
+    if model.engine is None or engines.lookup(model.engine).kind != brief.kind:
         raise BadInput(f"{model.name} is a {model.kind} model and cannot make {brief.kind}.")
     if brief.engine not in (None, model.engine):
         raise BadInput(f"{model.name} runs on the engine {model.engine!r}, not on {brief.engine!r}.")

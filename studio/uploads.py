@@ -29,7 +29,7 @@ class Uploads:
         """Check a picture or a recording and keep a copy; returns its key for `Brief.inputs`."""
         if kind == "image":
             check_picture(path, self._settings)
-        elif kind in ("speech", "music"):
+        elif kind in ("speech", "music", "text"):  # a text is made from what is said
             check_sound(path, self._settings)
         else:
             raise BadInput(f"Files cannot be given to {kind}.")

@@ -33,6 +33,8 @@ MEDIA: dict[str, Media] = {
     "md": Media("text/markdown", "md", ("text",)),
     "txt": Media("text/plain", "txt", ("text",)),
     "html": Media("text/html", "html", ("text",)),
+    "srt": Media("text/plain", "srt", ("text",)),  # captions: for engines that name these formats
+    "vtt": Media("text/plain", "vtt", ("text",)),
     "png": Media("image/png", "png", ("image",)),
     "jpeg": Media("image/jpeg", "jpg", ("image",)),
     "webp": Media("image/webp", "webp", ("image",)),

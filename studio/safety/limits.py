@@ -46,7 +46,7 @@ class Limits:
                 f"The brief has {len(brief.prompt):,} characters and the studio takes {self._max_chars:,}; "
                 "shorten it or split it."
             )
-        if not has_visible(brief.prompt) and not (brief.kind == "image" and brief.inputs):
+        if not has_visible(brief.prompt) and not (brief.kind in ("image", "text") and brief.inputs):
             raise BadInput("The brief is empty; write what you want to have made.")
         if not 1 <= brief.count <= self._max_count:
             raise BadInput(f"The count must be between 1 and {self._max_count}, not {brief.count}.")
