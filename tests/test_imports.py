@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ROOMS = {"engines", "safety", "provenance", "quality", "library", "forge"}
 GROUND = {
     "studio", "types", "errors", "settings", "options", "registry", "catalog", "catalog_file", "formats", "layouts",
-    "bounded", "embedding", "weights", "fetch", "hub", "nets", "memory", "pictures",
+    "bounded", "embedding", "weights", "fetch", "hub", "nets", "memory", "pictures", "drawings",
 }  # fmt: skip
 MIDDLE = {
     "templates",
@@ -29,6 +29,7 @@ MIDDLE = {
     "judging",
     "trainings",
     "trainer",
+    "publish",
 }
 DOORS = {"ui", "cli", "api", "campaign", "bench", "__main__", "reference", "parts"}
 HEAVY = (

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from studio import __version__
-from studio.cli import bench, create, evaluate, library, models, train, trust, verify
+from studio.cli import bench, create, evaluate, library, models, publish, train, trust, verify
 from studio.cli.context import Context
 from studio.errors import Cancelled, StudioError
 
@@ -41,6 +41,7 @@ app.command()(create.create)
 app.command()(verify.verify)
 app.command()(evaluate.evaluate)
 app.command()(train.train)
+app.command()(publish.publish)
 app.command()(bench.bench)
 app.add_typer(models.app, name="models", help="The catalog: licences, lineage, hashes, weights.")
 app.add_typer(trust.app, name="trust", help="Signers that others vouch for: the C2PA trust list.")

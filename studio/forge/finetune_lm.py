@@ -9,11 +9,12 @@ The loss is taken on answers only. Left behind are `model/` (merged, for transfo
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from studio.errors import BadInput
 from studio.forge.base import recipes
 from studio.forge.data import Data, read_data
 from studio.forge.lm_base import load_base, save_model
@@ -22,6 +23,8 @@ from studio.forge.lm_task import Encoded, LanguageTask, encode_all, perplexity
 from studio.forge.loop import LoopOptions, Rows, train
 from studio.forge.track import Track
 from studio.options import option, options_dict
+
+HELD_OUT = 20  # test examples kept as tokens, so that published files can be measured
 
 
 @dataclass(frozen=True)
@@ -53,18 +56,21 @@ class FinetuneLm:
 
     def run(self, data: Path, options: LanguageOptions, track: Track) -> Path:
         work = prepare(data, options, track)
-        before = kept_number(track, "perplexity_before", lambda: perplexity(work.model, work.part("test")))
+        held_out = work.part("test")
+        before = kept_numbers(track, "before", lambda: {"perplexity": perplexity(work.model, held_out)})[
+            "perplexity"
+        ]
         track.say(f"Held-out perplexity before: {before:.2f}")
         net = trainable(work.model, options)
         if not train(LanguageTask(net, work.encoded, work.rows), options, track).finished:
             return track.folder
         model = finished(net, track.folder, options.base)
-        after = perplexity(model, work.part("test"))
+        after = perplexity(model, held_out)
         track.say(f"Held-out perplexity: {before:.2f} → {after:.2f} ({after / before - 1:+.1%})")
         report = {
             "perplexity_before": before,
             "perplexity_after": after,
-            "test_examples": len(work.part("test")),
+            "test_examples": len(held_out),
         }
         return keep(self.name, model, work, options, report, track)
 
@@ -88,7 +94,8 @@ class Work:
 
 
 def prepare(path: Path, options: LanguageOptions, track: Track) -> Work:
-    """Read, check and split the data, then load the base: what is wrong with the data is told at once."""
+    """Read, check and split the data, then load the base: what is wrong is told before anything is loaded."""
+    check_begin(options, track)
     data = read_data(path, options.columns, skip_bad_rows=options.skip_bad_rows)
     for problem in data.problems:
         track.say(f"Skipped {problem.where}: {problem.why}")
@@ -100,6 +107,22 @@ def prepare(path: Path, options: LanguageOptions, track: Track) -> Work:
     base = load_base(options.base)
     encoded = encode_all(base.tokenizer, data, options.max_tokens, track)
     return Work(data, base.model, base.tokenizer, base.lineage, encoded, rows)
+
+
+def check_begin(options: LoopOptions, track: Track) -> None:
+    """Raises BadInput as the loop would, but before the minutes that a base model and its measuring take."""
+    from studio.forge.loop import checkpoint
+
+    found = checkpoint.newest(track.folder)
+    if found is None:
+        return
+    if not track.resume:
+        raise BadInput(f"{track.folder} holds a run already; resume it or choose another name.")
+    try:
+        told = json.loads((found / "state.json").read_text("utf-8"))["options"]
+    except (OSError, ValueError, KeyError):
+        return  # the loop says what is broken
+    checkpoint.refuse_changes(told, options_dict(options))
 
 
 def trainable(model: Any, options: LanguageOptions) -> Any:
@@ -128,16 +151,19 @@ def finished(net: Any, folder: Path, base: str) -> Any:
     return net.merged()
 
 
-def kept_number(track: Track, name: str, measure: Any) -> float:
-    """A number measured once a run: on resume it is read back, since the start is then gone."""
+def kept_numbers(track: Track, name: str, measure: Callable[[], dict[str, float]]) -> dict[str, float]:
+    """Numbers measured once a run: on resume they are read back, since the start is then gone."""
     file = track.folder / f"{name}.json"
     if not (track.resume and file.exists()):
         file.write_text(json.dumps(measure()), "utf-8")
-    return float(json.loads(file.read_text("utf-8")))
+    found: dict[str, float] = json.loads(file.read_text("utf-8"))
+    return found
 
 
 def keep(recipe: str, model: Any, work: Work, options: Any, report: Mapping[str, Any], track: Track) -> Path:
-    """Write report.json and `model/` with its lineage; the folder of the model."""
+    """Write report.json, held-out tokens and `model/` with its lineage; the folder of the model."""
+    held_out = [(one.ids, one.start) for one in work.part("test")[:HELD_OUT]]
+    (track.folder / "held_out.json").write_text(json.dumps(held_out) + "\n", "utf-8")
     (track.folder / "report.json").write_text(json.dumps(report, indent=1) + "\n", "utf-8")
     lineage = work.lineage.after(recipe, work.data, options_dict(options), report)
     save_model(model, work.tokenizer, lineage, track.folder / "model")

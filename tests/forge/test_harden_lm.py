@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from tiny_lm import tiny_folder, write_rows
+
+from studio.forge.data import read_data
+from studio.forge.data_rows import Example
+from studio.forge.finetune_lm import FinetuneLm, LanguageOptions
+from studio.forge.harden_lm import HardenLm, HardenOptions, attacked_loss, worst
+from studio.forge.lm_base import load_base
+from studio.forge.lm_noise import noisy, synonyms, with_synonyms, with_typos
+from studio.forge.lm_task import Batch, collate, encode, token_losses
+from studio.forge.track import Track
+from studio.options import read_options
+
+
+def quiet(folder: Path) -> Track:
+    return Track(folder, listen=lambda line: None)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_rows(tmp_path_factory.mktemp("data") / "rows.jsonl")
+
+
+@pytest.fixture(scope="module")
+def taught(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Path:
+    """A tiny model that knows the data already."""
+    torch.set_num_threads(1)
+    root = tmp_path_factory.mktemp("taught")
+    options = {"base": str(tiny_folder(root / "tiny")), "epochs": 4, "learning_rate": 0.003, "method": "full"}
+    FinetuneLm().run(data, read_options(LanguageOptions, options), quiet(root / "run"))
+    return root / "run"
+
+
+def batch_of(data: Path, taught: Path) -> tuple[Any, Batch]:
+    base = load_base(str(taught))
+    return base.model, collate(
+        [encode(base.tokenizer, one, 256) for one in read_data(data).examples[:4]], "cpu"
+    )
+
+
+def test_hardening_lowers_the_attacked_loss_and_keeps_the_clean_one(
+    data: Path, taught: Path, tmp_path: Path
+) -> None:
+    given = {"base": str(taught), "radius": 0.2, "epochs": 4, "learning_rate": 0.002, "method": "full"}
+    HardenLm().run(data, read_options(HardenOptions, given), quiet(tmp_path))
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["attacked_loss_before"] > 1.5 * report["clean_loss_before"]  # it was worth hardening
+    assert report["attacked_loss_after"] < 0.85 * report["attacked_loss_before"]
+    assert report["clean_loss_after"] < 1.03 * report["clean_loss_before"]
+    assert {"perplexity_typos_after", "perplexity_synonyms_after"} <= report.keys()
+    load_base(str(tmp_path))  # and it loads
+
+
+@pytest.mark.parametrize("attack", ["fgm", "pgd", "freelb", "neftune", "none"])
+def test_every_attack_gives_a_loss_with_gradients(data: Path, taught: Path, attack: str) -> None:
+    model, batch = batch_of(data, taught)
+    options = read_options(HardenOptions, {"attack": attack, "radius": 0.2, "clean_share": 0.0})
+    loss = attacked_loss(model, batch, options, torch.Generator().manual_seed(0))
+    clean = token_losses(model, batch).mean()
+    assert torch.isclose(loss, clean) if attack == "none" else loss > clean
+    loss.backward()
+    assert all(one.grad is not None and torch.isfinite(one.grad).all() for one in model.parameters())
+
+
+def test_the_attack_stays_in_its_ball_off_the_padding_and_beats_chance(data: Path, taught: Path) -> None:
+    model, batch = batch_of(data, taught)
+    batch = replace(batch, mask=batch.mask.clone())
+    batch.mask[0, -3:] = 0
+    clean = model.get_input_embeddings()(batch.ids).detach()
+    moved_by = worst(model, batch, 0.1, 5, 0.6)
+    bound = 0.1 * (clean.norm(dim=-1) * batch.mask).sum(1) / batch.mask.sum(1).float().sqrt()
+    sizes = moved_by.flatten(1).norm(dim=1)
+    assert (sizes <= bound * 1.001).all() and (moved_by[0, -3:] == 0).all()
+    chance = torch.randn_like(clean) * batch.mask[..., None]
+    chance = chance * (bound / chance.flatten(1).norm(dim=1))[:, None, None]
+    with torch.no_grad():
+        by_attack, by_chance = (token_losses(model, batch, clean + one).mean() for one in (moved_by, chance))
+    assert by_attack > by_chance
+
+
+TEXT = "Write a product blurb for a copper kettle and a warm woollen blanket"
+
+
+def test_typos_and_synonyms_are_by_seed_and_change_the_words() -> None:
+    one, again = (with_typos(TEXT, random.Random(3), 1.0) for _ in range(2))
+    assert one == again != TEXT and len(one.split()) == len(TEXT.split())
+    swapped = with_synonyms(TEXT, random.Random(1)).split()
+    assert swapped[0] in {"Draft", "Compose"} and swapped[1] == "a" and swapped[6] == "copper"
+    groups = synonyms()
+    assert all(word in groups[other] for word, others in groups.items() for other in others)
+    assert all(groups.values())
+
+
+def test_what_is_to_be_written_stays_as_it_was() -> None:
+    pair = noisy(
+        Example("a:1", "The answer stays exactly.", "Describe the sturdy kettle please"), with_synonyms, 0
+    )
+    assert pair.text == "The answer stays exactly." and pair.prompt != "Describe the sturdy kettle please"
+    text = noisy(Example("a:1", TEXT), lambda text, rng: text.upper(), 0).text
+    assert text.lower() == TEXT.lower() and text.startswith("WRITE") and text.endswith("blanket")
+
+
+@given(text=st.text(max_size=60), seed=st.integers(0, 99), share=st.floats(0, 1))
+def test_typos_touch_letters_only(text: str, seed: int, share: float) -> None:
+    spoilt = with_typos(text, random.Random(seed), share)
+
+    def rest(text: str) -> list[str]:
+        return [c for c in text if not (c.isascii() and c.isalpha())]
+
+    assert rest(spoilt) == rest(text)
