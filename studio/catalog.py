@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from studio.errors import ModelBroken, ModelMissing, NotFound
 from studio.formats import PICKLE_SUFFIXES, check_weights
@@ -97,10 +97,24 @@ class Catalog:
         return iter(self.models.values())
 
     def get(self, name: str) -> Model:
-        """Raises NotFound that lists the valid names."""
+        """Raises NotFound that lists the valid names. A model published meanwhile is found too."""
+        if name not in self.models and (found := self._read_again().get(name)):
+            cast(dict[str, Model], self.models)[name] = found
         if name not in self.models:
             raise NotFound(f"There is no model called {name[:80]!r}; choose one of: {', '.join(self.names)}.")
         return self.models[name]
+
+    def refresh(self) -> None:
+        """Read the entries again, in place: every holder of this catalog sees what was published since."""
+        known, fresh = cast(dict[str, Model], self.models), self._read_again()
+        known.update(fresh)
+        for gone in known.keys() - fresh.keys():
+            del known[gone]
+
+    def _read_again(self) -> dict[str, Model]:
+        from studio.catalog_file import read_models
+
+        return {model.name: model for model in read_models(self.settings.checkpoints)}
 
     def of_kind(self, kind: str) -> tuple[Model, ...]:
         return tuple(model for model in self if model.kind == kind)

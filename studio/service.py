@@ -228,6 +228,11 @@ class Studio:
             models=tuple(name for name in self.catalog.names if self.catalog.ready(name)),
         )
 
+    def publish(self, run: str, name: str, data_licence: str = "") -> Model:
+        """Make a finished training a model called `name`, at once usable. Raises StudioError."""
+        self.trainings.publish(run, name, data_licence)
+        return self.catalog.get(name)
+
     def worker_pids(self) -> list[int]:
         return self._runner.pids()
 

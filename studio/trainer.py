@@ -92,7 +92,7 @@ def start(run: Run, settings: Settings, device: str, *, measure: bool) -> subpro
         return subprocess.Popen(
             [sys.executable, "-m", "studio.trainer", str(run.folder.resolve()), *(["--measure"] * measure)],
             stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True, bufsize=0,
-            cwd=asked_in if asked_in.is_dir() else None, env=_environ(settings, device),
+            cwd=asked_in if asked_in.is_dir() else None, env=environ(settings, device),
         )  # fmt: skip
 
 
@@ -108,16 +108,16 @@ def let_go(child: subprocess.Popen[bytes]) -> None:
         child.stdin.close()
 
 
-def _environ(settings: Settings, device: str) -> dict[str, str]:
+def environ(settings: Settings, device: str) -> dict[str, str]:
     """The studio's settings, and the one device that is this training's."""
     path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-    environ = os.environ | {
+    given = os.environ | {
         "PYTHONPATH": path, "SIGNET_HOME": str(settings.home), "SIGNET_DEVICE": device,
         "SIGNET_CHECKPOINTS": str(settings.checkpoints), "SIGNET_ASSETS": str(settings.assets),
     }  # fmt: skip
     if device.startswith("cuda:"):
-        environ |= {"CUDA_VISIBLE_DEVICES": device.removeprefix("cuda:"), "SIGNET_DEVICE": "cuda"}
-    return environ
+        given |= {"CUDA_VISIBLE_DEVICES": device.removeprefix("cuda:"), "SIGNET_DEVICE": "cuda"}
+    return given
 
 
 if __name__ == "__main__":

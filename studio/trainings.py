@@ -13,6 +13,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -23,7 +24,7 @@ from typing import Any
 import psutil
 from filelock import FileLock
 
-from studio.errors import BadInput, NotFound
+from studio.errors import BadInput, NotFound, StudioError
 from studio.forge.base import recipes
 from studio.forge.runs import (
     OVER,
@@ -39,7 +40,7 @@ from studio.forge.runs import (
 )
 from studio.jobs import runner_alive, runner_id
 from studio.settings import Settings
-from studio.trainer import let_go, say_go, start
+from studio.trainer import environ, let_go, say_go, start
 
 logger = logging.getLogger(__name__)
 
@@ -125,6 +126,24 @@ class Trainings:
             place.unlink()
         else:
             shutil.rmtree(place)
+
+    def publish(self, name: str, model: str, data_licence: str = "") -> None:
+        """Make a finished run a model of the catalog called `model`, in a process of its own.
+
+        Raises StudioError with the sentence of what is missing, a licence of the data above all.
+        """
+        run = self.get(name)
+        if run.status.state != "done":
+            raise BadInput(f"{name} is {run.status.state}; train it to its end first.")
+        said = ["--data-licence", data_licence] if data_licence else []
+        words = ["publish", str(run.folder.resolve()), "--name", model, *said]
+        done = subprocess.run(
+            [sys.executable, "-m", "studio", *words], capture_output=True, text=True,
+            env=environ(self._settings, self._settings.device),
+        )  # fmt: skip
+        if done.returncode:
+            last = (done.stderr.strip().splitlines() or ["it left no word"])[-1]
+            raise StudioError(last.removeprefix("signet: "))
 
     # --- Looking ----------------------------------------------------------------------------------
 

@@ -21,6 +21,7 @@ from studio.types import Kind, Sound
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from PIL import Image
 
 MOST_PIXELS = 64_000_000
 MOST_SECONDS = 600
@@ -89,15 +90,17 @@ def pixels(data: bytes, most: int | None = None) -> NDArray[np.uint8]:
                     raise BadInput(
                         f"It has more than {MOST_PIXELS // 10**6} megapixels, so it was not looked at."
                     )
-                picture = ImageOps.exif_transpose(opened)
+                # A large picture is shrunk before anything else: every copy of it costs 4 bytes a pixel.
+                picture: Image.Image = opened
+                large = most and opened.width * opened.height > most
+                if large and opened.mode in ("RGB", "L", "CMYK", "YCbCr"):
+                    picture = _shrunk(opened, most or 0)
+                    picture.info = dict(opened.info)
+                ImageOps.exif_transpose(picture, in_place=True)
                 clear = "A" in picture.getbands() or "transparency" in picture.info
                 picture = picture.convert("RGBA" if clear else "RGB")
                 if most and picture.width * picture.height > most:
-                    shrink = (most / (picture.width * picture.height)) ** 0.5
-                    picture = picture.resize(
-                        (max(1, round(picture.width * shrink)), max(1, round(picture.height * shrink))),
-                        Image.Resampling.BOX,
-                    )
+                    picture = _shrunk(picture, most)
                 return np.asarray(picture)
     except BadInput:
         raise
@@ -117,6 +120,14 @@ def _core(data: bytes) -> bytes:
             kept.append(data[at:end])
         at = end
     return b"".join(kept)
+
+
+def _shrunk(picture: Image.Image, most: int) -> Image.Image:
+    from PIL import Image
+
+    shrink = (most / (picture.width * picture.height)) ** 0.5
+    size = (max(1, int(picture.width * shrink)), max(1, int(picture.height * shrink)))
+    return picture.resize(size, Image.Resampling.BOX)
 
 
 def sound(data: bytes, most: int | None = None) -> Sound:

@@ -29,6 +29,7 @@ def build(studio: Studio) -> Any:
     from studio.ui.audio_tab import audio_tab
     from studio.ui.desk import QUIET, Visitor
     from studio.ui.evaluate_tab import evaluate_tab
+    from studio.ui.forge_tab import ForgeTab
     from studio.ui.image_tab import image_tab
     from studio.ui.library_tab import LibraryTab
     from studio.ui.queue_panel import queue_panel
@@ -54,6 +55,8 @@ def build(studio: Studio) -> Any:
                 evaluate = evaluate_tab(studio, visitor, secret)
             with gr.Tab("Verify", id="verify"):
                 verify_tab(studio)
+            with gr.Tab("Forge", id="forge") as forge_place:
+                forge = ForgeTab(studio, secret)
         queue_panel(studio, visitor)
         with text.desk.actions:
             send(text.desk, audio, tabs, "audio", "Speak it")
@@ -65,6 +68,7 @@ def build(studio: Studio) -> Any:
         find, inputs, outputs = library.refresh
         library_place.select(find, inputs, outputs, **QUIET)
         page.load(find, inputs, outputs, **QUIET)
+        forge.wire(forge_place)
         gr.Timer(4).tick(lambda: _status(studio), None, status, **QUIET)
     page.queue(default_concurrency_limit=16)
     return page
@@ -100,6 +104,7 @@ def application(studio: Studio) -> Any:
     import gradio as gr
     from fastapi import FastAPI
 
+    from studio.ui.forge_view import CSS as FORGE_CSS
     from studio.ui.theme import STYLE, theme
     from studio.ui.verify_page import add_verify_page
     from studio.ui.verify_view import CSS
@@ -123,7 +128,7 @@ def application(studio: Studio) -> Any:
         ssr_mode=False,
         pwa=False,
         theme=theme(),
-        css_paths=[STYLE, CSS],
+        css_paths=[STYLE, CSS, FORGE_CSS],
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
-from typing import Any, get_args, get_type_hints
+from typing import Any, cast, get_args, get_type_hints
 
 import gradio as gr
 
@@ -19,20 +19,23 @@ from studio.types import Kind
 
 FREE = ""  # the choice "no template"
 MOST_SLOTS = 6
+MOST_STOPS = 10_000
+"""A slider with more is no help: a pixel then moves it by several."""
 SEED_HINT = "Empty draws a new one; the same seed repeats a result."
 
 
 @dataclass
 class Form:
-    """Components of one engine's options, in a group that is shown while a model of it is chosen."""
+    """Components of an options dataclass, in a group that is shown while its engine is the chosen one."""
 
     engine: str
+    options: type
     group: gr.Group
     inputs: dict[str, Any] = field(default_factory=dict)
 
     def read(self, values: Mapping[Any, Any]) -> dict[str, Any]:
-        """Only what differs from the engine's defaults, so that records say what a person chose."""
-        defaults = {one.name: one.default for one in fields(engines.lookup(self.engine).Options)}
+        """Only what differs from the defaults, so that records say what a person chose."""
+        defaults = {one.name: one.default for one in fields(self.options)}
         return {
             name: values[component]
             for name, component in self.inputs.items()
@@ -42,11 +45,11 @@ class Form:
 
 
 def model_choice(studio: Studio, kind: Kind) -> tuple[gr.Radio, list[Model]]:
-    """A choice among the models that are ready; test engines show only where the settings ask for them."""
-    ready = [model for model in studio.models(kind) if studio.catalog.ready(model.name)]
-    shown = [model for model in ready if model.source["type"] != "builtin"]
-    if studio.settings.test_engines:
-        shown = ready
+    """A choice among the models that are ready, and these models: a list that follows the catalog.
+
+    Test engines show only where the settings ask for them.
+    """
+    shown = _shown(studio, kind)
     choice = gr.Radio(
         [(model.title, model.name) for model in shown],
         value=shown[0].name if shown else None,
@@ -55,70 +58,95 @@ def model_choice(studio: Studio, kind: Kind) -> tuple[gr.Radio, list[Model]]:
         visible=bool(shown),
         elem_id=f"{kind}-model",
     )
-    about = {model.name: model.summary for model in shown}
-    choice.change(
-        lambda name: gr.update(info=about.get(name)),
-        choice,
-        choice,
-        api_visibility="private",
-        show_progress="hidden",
-    )
+    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    engines_here = {model.engine for model in shown}
+
+    def offer() -> Any:
+        """What is ready when the page is loaded: a model published meanwhile needs no restart."""
+        studio.catalog.refresh()
+        shown[:] = [one for one in _shown(studio, kind) if one.engine in engines_here]
+        return gr.update(choices=[(one.title, one.name) for one in shown], visible=bool(shown))
+
+    choice.change(lambda name: gr.update(info=_summary(studio, name)), choice, choice, **quiet)
+    gr.on(None, offer, None, choice, **quiet)
     return choice, shown
+
+
+def _shown(studio: Studio, kind: Kind) -> list[Model]:
+    ready = [model for model in studio.models(kind) if studio.catalog.ready(model.name)]
+    if studio.settings.test_engines:
+        return ready
+    return [model for model in ready if model.source["type"] != "builtin"]
+
+
+def _summary(studio: Studio, name: str | None) -> str | None:
+    return studio.catalog.get(name).summary if name in studio.catalog.names else None
 
 
 def forms(models: list[Model], elem_id: str) -> list[Form]:
     """One form an engine; the first model's is visible."""
     names = list(dict.fromkeys(model.engine for model in models if model.engine))
     with gr.Column(elem_id=elem_id):
-        return [_form(name, visible=place == 0) for place, name in enumerate(names)]
+        return [
+            options_form(name, engines.lookup(name).Options, visible=place == 0)
+            for place, name in enumerate(names)
+        ]
 
 
 def follow_model(choice: gr.Radio, models: list[Model], made: list[Form]) -> None:
     """Show the form that belongs to the chosen model."""
     if len(made) < 2:
         return
-    engine_of = {model.name: model.engine for model in models}
 
     def show_form(name: str) -> list[Any]:
-        return [gr.update(visible=form.engine == engine_of.get(name)) for form in made]
+        engine = next((model.engine for model in models if model.name == name), None)
+        return [gr.update(visible=form.engine == engine) for form in made]
 
     choice.change(
         show_form, choice, [form.group for form in made], api_visibility="private", show_progress="hidden"
     )
 
 
-def _form(engine: str, *, visible: bool) -> Form:
-    options = engines.lookup(engine).Options
+def options_form(
+    name: str, options: type, *, visible: bool = True, given: Mapping[str, Any] | None = None
+) -> Form:
+    """A component for every option; `given` are values to begin with instead of the defaults."""
     hints = get_type_hints(options)
+    begin = given or {}
     with gr.Group(visible=visible) as group:
-        form = Form(engine, group)
+        form = Form(name, options, group)
         plain = [one for one in fields(options) if not one.metadata.get("advanced")]
         rare = [one for one in fields(options) if one.metadata.get("advanced")]
         for one in plain:
-            form.inputs[one.name] = _component(one, hints[one.name])
+            form.inputs[one.name] = _component(one, hints[one.name], begin.get(one.name, one.default))
         if rare:
             with gr.Accordion("More options", open=False):
                 for one in rare:
-                    form.inputs[one.name] = _component(one, hints[one.name])
+                    form.inputs[one.name] = _component(one, hints[one.name], begin.get(one.name, one.default))
     return form
 
 
-def _component(one: Field[Any], hint: Any) -> Any:
+def _component(one: Field[Any], hint: Any, value: Any) -> Any:
     meta = one.metadata
-    label, info = meta.get("label", one.name), meta.get("hint") or None
+    # Said outright: Gradio does not find out by itself for a form that is rendered later.
+    common = dict(
+        value=value, label=meta.get("label", one.name), info=meta.get("hint") or None, interactive=True
+    )
     kind = next((kind for kind in get_args(hint) if kind is not type(None)), hint)
-    low, high = meta.get("low"), meta.get("high")
+    low, high, default = meta.get("low"), meta.get("high"), cast(Any, one.default)
     if meta.get("choices"):
         kind_of = gr.Radio if len(meta["choices"]) <= 8 else gr.Dropdown
-        return kind_of(list(meta["choices"]), value=one.default, label=label, info=info)
+        return kind_of(list(meta["choices"]), **common)
     if kind is bool:
-        return gr.Checkbox(value=one.default, label=label, info=info)
-    if kind in (int, float) and low is not None and high is not None and one.default is not None:
+        return gr.Checkbox(**common)
+    if kind in (int, float) and low is not None and high is not None and default is not None:
         step = meta.get("step") or (1 if kind is int else 0.05)
-        return gr.Slider(low, high, value=one.default, step=step, label=label, info=info)
+        if (high - low) / step <= MOST_STOPS and (kind is int or meta.get("step") or default >= step):
+            return gr.Slider(low, high, step=step, **common)
     if kind in (int, float):
-        return gr.Number(value=one.default, label=label, info=info, precision=0 if kind is int else None)
-    return gr.Textbox(value=one.default, label=label, info=info, max_length=meta.get("max_length"))
+        step = meta.get("step") or (1 if kind is int else abs(default or 0.5) / 10)
+        return gr.Number(precision=0 if kind is int else None, step=step, **common)
+    return gr.Textbox(max_length=meta.get("max_length"), **common)
 
 
 # --- Templates --------------------------------------------------------------------------------------
