@@ -219,6 +219,10 @@ class Studio:
             ),
         )
 
+    def listeners(self) -> list[Model]:
+        """Catalog entries that write down what is said."""
+        return [model for model in self.catalog.of_kind("listen") if model.engine in set(engines)]
+
     def status(self) -> Status:
         return Status(
             device=self.settings.device,

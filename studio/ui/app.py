@@ -32,6 +32,7 @@ def build(studio: Studio) -> Any:
     from studio.ui.forge_tab import ForgeTab
     from studio.ui.image_tab import image_tab
     from studio.ui.library_tab import LibraryTab
+    from studio.ui.listen_tab import captions_button, listen_tab
     from studio.ui.queue_panel import queue_panel
     from studio.ui.tabs import send
     from studio.ui.text_tab import text_tab
@@ -48,7 +49,11 @@ def build(studio: Studio) -> Any:
             with gr.Tab("Image", id="image"):
                 image = image_tab(studio, visitor, secret)
             with gr.Tab("Audio", id="audio"):
-                audio = audio_tab(studio, visitor, secret)
+                with gr.Tabs() as sounds:
+                    with gr.Tab("Speech", id="speech"):
+                        audio = audio_tab(studio, visitor, secret)
+                    with gr.Tab("Listen", id="listen"):
+                        listen = listen_tab(studio, visitor, secret)
             with gr.Tab("Library", id="library") as library_place:
                 library = LibraryTab(studio)
             with gr.Tab("Evaluate", id="evaluate") as evaluate_place:
@@ -61,8 +66,12 @@ def build(studio: Studio) -> Any:
         with text.desk.actions:
             send(text.desk, audio, tabs, "audio", "Speak it")
             send(text.desk, image, tabs, "image", "Picture it")
+        with audio.desk.actions:
+            captions_button(studio, audio.desk, listen, sounds, "listen")
+        with listen.desk.actions:
+            send(listen.desk, text, tabs, "text", "Use as a brief")
         page.load(lambda name: name or secrets.token_hex(8), visitor.state, visitor.state, **QUIET)
-        for room in (text, image, audio):
+        for room in (text, image, audio, listen):
             room.wire(page)
         evaluate.wire(page, evaluate_place)
         find, inputs, outputs = library.refresh

@@ -26,7 +26,9 @@ QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 NOTHING_YET = {
     "text": ("Nothing written yet", "Describe what you need and press Write."),
     "image": ("No picture yet", "Describe it and press Paint."),
+    "listen": ("Nothing written down yet", "Choose or make a recording and press Write down."),
     "speech": ("Nothing spoken yet", "Type a script and press Speak."),
+    "music": ("Nothing composed yet", "Say what it is for and press Compose."),
 }
 
 
@@ -44,25 +46,30 @@ class Visitor:
 class Desk:
     """Builds its components where it is created and wires what needs no asking side."""
 
-    def __init__(self, studio: Studio, kind: Kind, visitor: Visitor, secret: str) -> None:
+    def __init__(
+        self, studio: Studio, kind: Kind, visitor: Visitor, secret: str, name: str | None = None
+    ) -> None:
+        """`name` tells desks of one kind apart, in the browser's memory and the components' ids."""
         self.studio, self.kind, self.visitor = studio, kind, visitor
-        self.job = gr.BrowserState("", storage_key=f"signet-{kind}-job", secret=secret)
+        self.name = name = name or kind
+        # Rendered by `Room.wire`, outside the tab: within one that is not open the browser gives nothing back.
+        self.job = gr.BrowserState("", storage_key=f"signet-{name}-job", secret=secret, render=False)
         self.shown = gr.State("")
-        self.status = gr.HTML(show.empty(*NOTHING_YET[kind]), elem_id=f"{kind}-status")
-        self.stop = gr.Button("Stop", variant="stop", visible=False, elem_id=f"{kind}-stop")
-        self.preview = player.build() if kind == "speech" else gr.HTML(elem_id=f"{kind}-preview")
+        self.status = gr.HTML(show.empty(*NOTHING_YET[name]), elem_id=f"{name}-status")
+        self.stop = gr.Button("Stop", variant="stop", visible=False, elem_id=f"{name}-stop")
+        self.preview = player.build() if kind == "speech" else gr.HTML(elem_id=f"{name}-preview")
         self.choices = gr.Radio(
-            [], label="Candidates, best first", visible=False, elem_id=f"{kind}-candidates"
+            [], label="Candidates, best first", visible=False, elem_id=f"{name}-candidates"
         )
         self.weigher = Weigher(studio, kind)
-        self.result = _result(kind)
+        self.result = _result(kind, name)
         with gr.Row(visible=False) as self.actions:
             self.download = gr.DownloadButton(
-                "Download sealed file", variant="primary", elem_id=f"{kind}-download"
+                "Download sealed file", variant="primary", elem_id=f"{name}-download"
             )
-            self.star = gr.Button("☆ Favourite", elem_id=f"{kind}-star")
-        self.card = gr.HTML(elem_id=f"{kind}-card")
-        self.seal = gr.HTML(elem_id=f"{kind}-seal")
+            self.star = gr.Button("☆ Favourite", elem_id=f"{name}-star")
+        self.card = gr.HTML(elem_id=f"{name}-card")
+        self.seal = gr.HTML(elem_id=f"{name}-seal")
         self.outputs = [
             self.job, self.shown, self.status, self.stop, self.preview, self.choices, self.weigher.panel, self.result,
             self.actions, self.download, self.star, self.card, self.seal,
@@ -95,6 +102,7 @@ class Desk:
     def reattach(self, job_id: str, visitor: str | None) -> Iterator[Updates]:
         """After a reload: go on following a running job, or show what a finished one made."""
         if not job_id:
+            yield {self.shown: ""}  # a handler that yields nothing would empty all its outputs
             return
         owner = Visitor.owner(visitor)
         try:
@@ -104,8 +112,7 @@ class Desk:
             return
         if job.state in FINAL:
             assets = self.studio.results(job_id)
-            if assets:
-                yield self._finished(assets)
+            yield self._finished(assets) if assets else {self.shown: ""}
             return
         yield {self.stop: gr.update(visible=True)}
         yield from self.follow(job_id, owner)
@@ -162,7 +169,7 @@ class Desk:
     def _cleared(self) -> Updates:
         return {
             self.shown: "",
-            self.status: show.empty(*NOTHING_YET[self.kind]),
+            self.status: show.empty(*NOTHING_YET[self.name]),
             self.stop: gr.update(visible=False),
             self.preview: player.EMPTY if self.kind == "speech" else "",
             self.choices: gr.update(visible=False),
@@ -189,6 +196,11 @@ class Desk:
             }
             | self.present(assets[0])
         )
+
+    def quick(self, jpeg: bytes, words: str) -> Updates:
+        """A picture that is on the way and nothing else: there is no asset yet."""
+        picture = f'<img alt="Quick picture, not kept" src="{show.data_url(jpeg)}">'
+        return self._cleared() | {self.status: show.notice(words), self.preview: picture}
 
     def present(self, asset: Asset) -> Updates:
         """One asset with its scorecard, its seal and a download of the very bytes that were sealed."""
@@ -217,26 +229,26 @@ class Desk:
         return gr.update(visible=False)
 
 
-def _result(kind: Kind) -> Any:
+def _result(kind: Kind, name: str) -> Any:
     """The component a finished output is shown in. Files go in by path: Gradio re-encodes arrays."""
     if kind == "text":
         return gr.Textbox(
-            label="Copy",
+            label={"text": "Copy", "listen": "Words"}[name],
             lines=10,
             max_lines=30,
             buttons=["copy"],
             interactive=False,
             visible=False,
-            elem_id="text-result",
+            elem_id=f"{name}-result",
         )
     if kind == "image":
         return gr.Image(
             label="Picture", type="filepath", format="png", buttons=["fullscreen"], interactive=False, visible=False,
-            elem_id="image-result",
+            elem_id=f"{name}-result",
         )  # fmt: skip
     return gr.Audio(
         label="Recording", type="filepath", format=None, buttons=[], interactive=False, visible=False,
-        elem_id=f"{kind}-result",
+        elem_id=f"{name}-result",
     )  # fmt: skip
 
 

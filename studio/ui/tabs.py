@@ -9,13 +9,15 @@ from typing import Any
 import gradio as gr
 
 from studio.errors import BadInput
-from studio.types import Brief, Kind
+from studio.types import Brief
 from studio.ui import show
 from studio.ui.desk import QUIET, Desk
 
-HOW_TO_GET: dict[Kind, tuple[str, str]] = {
+HOW_TO_GET = {
+    "listen": ("No listening model is here yet", "Run: python -m studio models pull whisper-base"),
     "text": ("No text model is here yet", "Run: python -m studio models pull smollm2-135m"),
     "speech": ("No voice is here yet", "Run: python -m studio models pull kokoro-82m"),
+    "music": ("No music model is here yet", "Run: python -m studio models pull fluid-r3-mono"),
     "image": (
         "No picture model is here yet",
         "The studio runs any diffusers pipeline: put its folder into checkpoints/ with a model.toml, or set "
@@ -38,9 +40,10 @@ class Room:
     def wire(self, page: gr.Blocks) -> None:
         """Create on click or Ctrl-Enter's equivalent, and pick up a running job when the page loads."""
         desk = self.desk
+        desk.job.render()
         if not self.ready:
             self.button.interactive = False
-            desk.status.value = show.empty(*HOW_TO_GET[desk.kind])
+            desk.status.value = show.empty(*HOW_TO_GET[desk.name])
         inputs = self.inputs | {desk.visitor.state, *desk.weigher.sliders.values()}
         common: dict[str, Any] = {"concurrency_limit": None, "show_progress": "hidden"}
         self.button.click(
