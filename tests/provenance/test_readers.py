@@ -14,7 +14,7 @@ from pathlib import Path
 
 import encypher_c2pa
 import pytest
-from seal_drafts import FORMATS, NOTE, flipped, mp4, seal
+from seal_drafts import NOTE, flipped, mp4, seal
 from test_labels import GB_NAMES, raw_aigc
 
 from studio.provenance import labels
@@ -24,7 +24,9 @@ from studio.provenance.seal import Sealer
 from studio.settings import Settings
 
 READERS = Path(__file__).parent.parent / "readers"
-NAMES = [*FORMATS, "mp4", "edit"]
+# What the other implementations read as well.
+SHARED = ("md", "txt", "html", "png", "jpeg", "webp", "wav", "mp3", "flac")
+NAMES = [*SHARED, "mp4", "edit"]
 
 
 class Files:
@@ -33,7 +35,7 @@ class Files:
     def __init__(self, folder):
         self.settings = Settings.read({}, home=folder / "home")
         sealer = Sealer(self.settings)
-        sealed = {name: seal(sealer, name) for name in FORMATS}
+        sealed = {name: seal(sealer, name) for name in SHARED}
         sealed["mp4"] = seal(sealer, "mp4", mp4(folder / "film.mp4"))
         sealed["edit"] = seal(sealer, "png", parents=[sealed["jpeg"].path])
         self.paths = {name: one.path for name, one in sealed.items()}
