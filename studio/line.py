@@ -73,7 +73,7 @@ class Line:
                 yield Progress(job.id, 0.92, "sealing", candidate=len(finished))
                 sealed = self.sealer.seal(
                     draft, brief, licence, model_title=model.title, author=brief.author,
-                    parents=[Path(path) for path in paths],
+                    parents=_ingredients(brief, paths),
                 )  # fmt: skip
                 finished.append((draft, sealed))
             if job.cancelled:
@@ -163,6 +163,11 @@ def _allow(brief: Brief, licence: LicenceNote) -> None:
     """A wish for commercial use is answered before anything is made, not after."""
     if brief.licence_wish == "commercial" and licence.commercial != "yes":
         raise Refused(f"Commercial use was asked for, but: {licence.note} Choose another model or input.")
+
+
+def _ingredients(brief: Brief, paths: tuple[str, ...]) -> list[Path]:
+    """What is in the result: of a picture and its mask the picture, since a mask only says where to paint."""
+    return [Path(path) for path in (paths[:1] if brief.kind == "image" else paths)]
 
 
 def _with_disclaimer(draft: Draft, template: Template | None) -> Draft:

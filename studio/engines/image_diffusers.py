@@ -123,7 +123,14 @@ class Diffusers:
         if job.brief.seed is None:
             job = replace(job, brief=replace(job.brief, seed=secrets.randbits(31)))
         seed = int(job.brief.seed or 0)
-        preview = Preview(given.get("width"), given.get("height")) if options.previews else None
+        preview = (
+            Preview(given.get("width"), given.get("height")) if options.previews or options.live else None
+        )
+        if options.live:
+            for step in run(pipeline, given, [seed], lambda: job.cancelled, preview, live=True):
+                if isinstance(step, Step):
+                    yield _told(job, step, 0, step.done / step.total)
+            return
         mixes = [(prompt, toward, share) for share in shares(options.frames)] if toward else [None]
         batch, done = self._planned(result_megapixels(given, pipeline), job.brief.count).batch, 0
         while done < job.brief.count:

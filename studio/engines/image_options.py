@@ -50,3 +50,9 @@ class ImageOptions:
     )  # fmt: skip
     control_scale: float = option(1.0, "ControlNet strength", low=0.0, high=2.0, step=0.05, advanced=True)
     previews: bool = option(True, "Show the picture on the way", advanced=True)
+    live: bool = option(
+        False,
+        "Live",
+        hint="A preview of the last step instead of a result, for pictures while one types",
+        advanced=True,
+    )

@@ -43,8 +43,9 @@ def run(
     seeds: Sequence[int],
     cancelled: Callable[[], bool],
     preview: Preview | None,
+    live: bool = False,
 ) -> Iterator[Step | Pictures]:
-    """Steps, then Pictures; only steps if it was cancelled.
+    """Steps, then Pictures; only steps if it was cancelled, or if it is `live`: then the last has the preview.
 
     Raises BadInput for options the pipeline does not take, Refused if its safety checker said no.
     """
@@ -55,8 +56,11 @@ def run(
         if left.is_set() or cancelled():
             raise _Stop
         total = max(int(getattr(pipe, "num_timesteps", 0) or 0), step + 1)
-        shown = preview(pipe, state["latents"]) if preview and step + 1 < total else None
+        last = step + 1 >= total
+        shown = preview(pipe, state["latents"]) if preview and last == live else None
         told.put(Step(step + 1, total, shown))
+        if live and last:
+            raise _Stop
         return {}
 
     def work() -> None:

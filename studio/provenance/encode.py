@@ -38,6 +38,7 @@ MEDIA: dict[str, Media] = {
     "png": Media("image/png", "png", ("image",)),
     "jpeg": Media("image/jpeg", "jpg", ("image",)),
     "webp": Media("image/webp", "webp", ("image",)),
+    "svg": Media("image/svg+xml", "svg", ("image",)),
     "wav": Media("audio/wav", "wav", SOUND),
     "mp3": Media("audio/mpeg", "mp3", SOUND),
     "flac": Media("audio/flac", "flac", SOUND),
@@ -184,6 +185,12 @@ def _mp4(payload: Path) -> bytes:
     return data
 
 
+def _svg(payload: Any) -> bytes:
+    from studio.provenance.encode_svg import trace
+
+    return trace(payload)
+
+
 ENCODERS: dict[str, Callable[[Any], bytes]] = {
     "text/markdown": _text,
     "text/plain": _text,
@@ -191,6 +198,7 @@ ENCODERS: dict[str, Callable[[Any], bytes]] = {
     "image/png": _png,
     "image/jpeg": _jpeg,
     "image/webp": _webp,
+    "image/svg+xml": _svg,
     "audio/wav": _wav,
     "audio/mpeg": _mp3,
     "audio/flac": _flac,

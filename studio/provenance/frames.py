@@ -6,6 +6,8 @@ around the store shows; the C2PA library passes over some of them. Placement: C2
 
 from __future__ import annotations
 
+import base64
+import re
 import struct
 import zlib
 from collections.abc import Callable, Iterator
@@ -144,10 +146,26 @@ def _mp4_boxes(data: bytes) -> Iterator[tuple[bytes, int, int]]:
         at = end
 
 
+_SVG_STORE = re.compile(rb"<c2pa:manifest[^<>]{0,200}>([A-Za-z0-9+/=\s]*)</c2pa:manifest>")
+
+
+def _svg(data: bytes) -> Frame | None:
+    """Base64 in an element `c2pa:manifest` within `metadata` (C2PA 2.4, A.3.7)."""
+    found = _SVG_STORE.search(data)
+    if found is None:
+        return None
+    try:
+        store = base64.b64decode(found[1], validate=True)
+    except ValueError:
+        return None
+    return Frame(store, found.start(1), found.end(1), base64.b64encode(store) == found[1])
+
+
 FINDERS: dict[str, Callable[[bytes], Frame | None]] = {
     "image/png": _png,
     "image/jpeg": _jpeg,
     "image/webp": _riff,
+    "image/svg+xml": _svg,
     "audio/wav": _riff,
     "audio/mpeg": _id3,
     "audio/flac": _id3,

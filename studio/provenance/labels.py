@@ -24,6 +24,7 @@ from studio.provenance import (
     label_mp4,
     label_png,
     label_riff,
+    label_svg,
     label_text,
 )
 from studio.provenance.label_fields import (
@@ -66,6 +67,7 @@ _CONTAINERS = {
     "image/png": Container("PNG", label_png.read, label_png.write, wrapped=False),
     "image/jpeg": Container("JPEG", label_jpeg.read, label_jpeg.write, wrapped=False),
     "image/webp": Container("WebP", label_riff.read_webp, label_riff.write_webp, wrapped=False),
+    "image/svg+xml": Container("SVG", label_svg.read, label_svg.write, wrapped=False),
     "audio/wav": Container("WAV", label_riff.read_wav, label_riff.write_wav),
     "audio/mpeg": Container("MP3", label_id3.read, label_id3.write),
     "audio/flac": Container("FLAC", label_flac.read, label_flac.write),

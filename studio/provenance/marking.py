@@ -14,8 +14,8 @@ from typing import Any
 
 from studio.errors import BadInput
 from studio.provenance.base import Detection, Mark, Means, mark_for
-from studio.provenance.content import content
-from studio.provenance.encode import Media, encode
+from studio.provenance.content import content, kinds_of
+from studio.provenance.encode import Media, encode, media_for
 from studio.provenance.fidelity import cost
 from studio.provenance.policy import Policy
 from studio.types import Draft, Sound
@@ -49,6 +49,8 @@ def mark_and_encode(
         reason = (
             f"There is no watermark for {draft.kind}." if policy.mark else "The policy wants no watermark."
         )
+    elif not kinds_of(media_for(draft.kind, format).type) and draft.kind == "image":
+        reason = "A traced drawing has no pixels that could carry a watermark."
     else:
         reason = mark.refusal(draft.payload) or ""
     if mark is None or reason:

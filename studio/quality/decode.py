@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from studio.drawings import read_drawing
 from studio.errors import BadInput
 from studio.types import Sound
 
@@ -112,6 +113,8 @@ def read_pixels(path: Path) -> NDArray[np.uint8]:
     import numpy as np
     from PIL import Image, ImageOps, UnidentifiedImageError
 
+    if path.suffix == ".svg":
+        return read_drawing(path)
     wrong = f"{path.name} cannot be read as a picture; give a PNG, JPEG or WebP file."
     try:
         with warnings.catch_warnings():

@@ -46,7 +46,7 @@ def build(studio: Studio) -> Any:
         with gr.Tabs() as tabs:
             with gr.Tab("Text", id="text"):
                 text = text_tab(studio, visitor, secret)
-            with gr.Tab("Image", id="image"):
+            with gr.Tab("Image", id="image") as image_place:
                 image = image_tab(studio, visitor, secret)
             with gr.Tab("Audio", id="audio"):
                 with gr.Tabs() as sounds:
@@ -73,6 +73,7 @@ def build(studio: Studio) -> Any:
         page.load(lambda name: name or secrets.token_hex(8), visitor.state, visitor.state, **QUIET)
         for room in (text, image, audio, listen):
             room.wire(page)
+        image.wire_place(image_place)
         evaluate.wire(page, evaluate_place)
         find, inputs, outputs = library.refresh
         library_place.select(find, inputs, outputs, **QUIET)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from html import escape
 from pathlib import Path
 
+from studio.drawings import read_drawing
 from studio.types import Asset, Credential, LicenceNote, Progress, Score, Scorecard
 
 BETTER = {"higher": "higher is better", "lower": "lower is better", "neither": ""}
@@ -151,7 +152,7 @@ def _thumbnail(path: Path) -> str:
     from PIL import Image
 
     buffer = io.BytesIO()
-    with Image.open(path) as picture:
+    with Image.fromarray(read_drawing(path)) if path.suffix == ".svg" else Image.open(path) as picture:
         picture.thumbnail((240, 240))
         picture.convert("RGBA").save(buffer, "WEBP", quality=70)
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()

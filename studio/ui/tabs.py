@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ import gradio as gr
 from studio.errors import BadInput
 from studio.types import Brief
 from studio.ui import show
-from studio.ui.desk import QUIET, Desk
+from studio.ui.desk import QUIET, Desk, Updates
 
 HOW_TO_GET = {
     "listen": ("No listening model is here yet", "Run: python -m studio models pull whisper-base"),
@@ -57,6 +57,17 @@ class Room:
         page.load(
             desk.reattach, [desk.job, desk.visitor.state], desk.outputs, api_visibility="private", **common
         )
+
+    def wire_place(self, place: gr.Tab) -> None:
+        """What a reload found belongs to components that stand only once their tab is opened: find it again then."""
+        desk = self.desk
+
+        def again(job: str, visitor: str | None, shown: str) -> Iterator[Updates]:
+            yield from ({desk.shown: shown},) if shown else desk.reattach(job, visitor)
+
+        place.select(
+            again, [desk.job, desk.visitor.state, desk.shown], desk.outputs, concurrency_limit=None, **QUIET,
+        )  # fmt: skip
 
 
 def send(source: Desk, target: Room, tabs: gr.Tabs, tab: str, label: str) -> gr.Button:
