@@ -32,6 +32,7 @@ from studio.quality.decode import read_written
 from studio.requests import resolve
 from studio.safety.base import guards
 from studio.settings import Settings
+from studio.taste import Taste
 from studio.templates import read_templates
 from studio.trainings import Trainings
 from studio.types import FINAL, Asset, Brief, Job, Kind, Progress, Report, State
@@ -80,6 +81,7 @@ class Studio:
         self.uploads = Uploads(self.settings)
         self.exports = self.settings.home / "exports"
         self.trainings = Trainings(self.settings)
+        self.taste = Taste(self.settings, self.library, self.trainings)
         self.judging = Judging(self.settings, self.library)
         self.verifier = Verifier(
             self.settings, self.library.find, find_marked=self.library.named,

@@ -29,6 +29,7 @@ MIDDLE = {
     "judging",
     "trainings",
     "trainer",
+    "taste",
     "publish",
 }
 DOORS = {"ui", "cli", "api", "campaign", "bench", "__main__", "reference", "parts"}

@@ -105,6 +105,18 @@ class Ballot:
         known = {frozenset((one.first, one.second)) for one in found}
         return found + [one for one in _from_stars(rated) if frozenset((one.first, one.second)) not in known]
 
+    def voted(self, kind: str, owner: str) -> set[frozenset[str]]:
+        """The pairs of asset ids that this owner has voted on."""
+        first, second = assets.alias("a"), assets.alias("b")
+        with reading(self._engine) as connection:
+            rows = connection.execute(
+                select(first.c.id, second.c.id)
+                .join_from(votes, first, first.c.seq == votes.c.first_seq)
+                .join(second, second.c.seq == votes.c.second_seq)
+                .where(votes.c.owner == owner, first.c.kind == kind)
+            ).all()
+        return {frozenset(row) for row in rows}
+
     def pair(self, kind: str, owner: str) -> tuple[str, str] | None:
         """Two assets of one brief that the owner has not voted on: different models first, newest first."""
         with reading(self._engine) as connection:

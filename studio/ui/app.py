@@ -61,7 +61,7 @@ def build(studio: Studio) -> Any:
             with gr.Tab("Verify", id="verify"):
                 verify_tab(studio)
             with gr.Tab("Forge", id="forge") as forge_place:
-                forge = ForgeTab(studio, secret)
+                forge = ForgeTab(studio, visitor, secret)
         queue_panel(studio, visitor)
         with text.desk.actions:
             send(text.desk, audio, tabs, "audio", "Speak it")

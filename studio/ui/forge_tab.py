@@ -21,10 +21,11 @@ from studio.forge.runs import Request, command
 from studio.service import Studio
 from studio.ui import forge_view, show
 from studio.ui.controls import Form, options_form
-from studio.ui.desk import QUIET
+from studio.ui.desk import QUIET, Visitor
 from studio.ui.forge_compare import compare_panel
 from studio.ui.forge_demo import DEMO, Demo
 from studio.ui.forge_run import RunPanel
+from studio.ui.forge_taste import taste_panel
 
 CHOOSE = ("Choose what to train", "Each recipe says what it does; nothing starts before you press Train.")
 OWN_FORMAT = (
@@ -37,7 +38,7 @@ MOST_GPUS = 8
 class ForgeTab:
     """The asking side on the left, one run on the right, runs side by side below."""
 
-    def __init__(self, studio: Studio, secret: str) -> None:
+    def __init__(self, studio: Studio, visitor: Visitor, secret: str) -> None:
         self.studio = studio
         self.begin = gr.State({})
         with gr.Row(equal_height=False):
@@ -66,6 +67,7 @@ class ForgeTab:
                 self.run = RunPanel(studio, secret)
                 self.demo = Demo(studio, self.run)
         compare_panel(studio)
+        taste_panel(studio, visitor, self.run)
         self._wire(demo_button)
 
     def wire(self, place: gr.Tab) -> None:

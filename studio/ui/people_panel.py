@@ -27,11 +27,11 @@ NO_PAIR = (
 class Side:
     """One of the two; only the component of its kind is seen."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, prefix: str) -> None:
         self.name = name
         with gr.Column(min_width=280):
             gr.HTML(f"<h3>{name}</h3>")
-            self.text = gr.HTML(visible=False, elem_id=f"vote-{name.lower()}")
+            self.text = gr.HTML(visible=False, elem_id=f"{prefix}-{name.lower()}")
             self.image = gr.Image(
                 label=name,
                 type="filepath",
@@ -60,22 +60,22 @@ class Side:
 
 
 class PeoplePanel:
-    def __init__(self, studio: Studio, visitor: Visitor) -> None:
+    def __init__(self, studio: Studio, visitor: Visitor, prefix: str = "vote") -> None:
         self.studio, self.visitor = studio, visitor
         self.pair = gr.State(("", ""))
         self.kind = gr.Radio(
             [("Text", "text"), ("Image", "image"), ("Speech", "speech"), ("Music", "music")],
-            value="text", label="Which is better?", elem_id="vote-kind",
+            value="text", label="Which is better?", elem_id=f"{prefix}-kind",
         )  # fmt: skip
-        self.brief = gr.HTML(show.empty(*NO_PAIR), elem_id="vote-brief")
+        self.brief = gr.HTML(show.empty(*NO_PAIR), elem_id=f"{prefix}-brief")
         with gr.Row():
-            self.left, self.right = Side("A"), Side("B")
+            self.left, self.right = Side("A", prefix), Side("B", prefix)
         with gr.Row(visible=False) as self.buttons:
-            self.a = gr.Button("A is better", elem_id="vote-first")
-            self.same = gr.Button("About the same", elem_id="vote-same")
-            self.b = gr.Button("B is better", elem_id="vote-second")
+            self.a = gr.Button("A is better", elem_id=f"{prefix}-first")
+            self.same = gr.Button("About the same", elem_id=f"{prefix}-same")
+            self.b = gr.Button("B is better", elem_id=f"{prefix}-second")
         self.told = gr.HTML()
-        self.ranking = gr.HTML(elem_id="vote-ranking")
+        self.ranking = gr.HTML(elem_id=f"{prefix}-ranking")
         self.outputs = [
             self.pair, self.brief, *self.left.outputs, *self.right.outputs, self.buttons, self.told, self.ranking,
         ]  # fmt: skip
@@ -90,8 +90,8 @@ class PeoplePanel:
     def next(self, kind: Kind, name: str | None) -> Updates:
         """The next pair and the ranking so far."""
         try:
-            pair = self.studio.judging.pair(kind, Visitor.owner(name))
-            people = self.studio.judging.people(kind)
+            pair = self.choose(kind, Visitor.owner(name))
+            below = self.below(kind)
             left, right = pair or (None, None)
             updates = self.left.show(self.studio, left) | self.right.show(self.studio, right)
         except StudioError as error:
@@ -102,8 +102,16 @@ class PeoplePanel:
             self.brief: asked,
             self.buttons: gr.update(visible=pair is not None),
             self.told: "",
-            self.ranking: ranking_table(people),
+            self.ranking: below,
         }
+
+    def choose(self, kind: Kind, owner: str) -> tuple[Asset, Asset] | None:
+        """The pair to ask about."""
+        return self.studio.judging.pair(kind, owner)
+
+    def below(self, kind: Kind) -> str:
+        """What follows from the votes so far, as HTML."""
+        return ranking_table(self.studio.judging.people(kind))
 
     def _voter(self, choice: Choice) -> Any:
         def vote(pair: tuple[str, str], kind: Kind, name: str | None) -> Updates:
