@@ -17,6 +17,7 @@ GROUND = {
 }  # fmt: skip
 MIDDLE = {
     "templates",
+    "companions",
     "jobs",
     "workers",
     "line",

@@ -35,10 +35,10 @@ MINE = Template(
 # --- the shipped ones ---------------------------------------------------------------------------
 
 
-def test_the_ten_are_there() -> None:
+def test_all_thirteen_are_there() -> None:
     assert sorted(SHIPPED) == [
-        "ad_headlines", "blog_outline", "email", "lesson_outline", "patient_leaflet", "press_note",
-        "product_description", "product_video_script", "slogan", "social_post",
+        "ad_headlines", "background_music", "blog_outline", "email", "game_cue", "lesson_outline", "patient_leaflet",
+        "press_note", "product_description", "product_video_script", "slogan", "social_post", "sonic_logo",
     ]  # fmt: skip
 
 
@@ -62,9 +62,13 @@ def test_a_shipped_template_fills_with_what_it_requires_alone(template: Template
 
 @pytest.mark.parametrize("template", SHIPPED.values(), ids=lambda one: one.name)
 def test_the_options_of_a_shipped_template_are_the_engine_s(template: Template) -> None:
+    from studio.engines.music_options import MusicOptions
     from studio.engines.sampling import TextOptions, read_stops
     from studio.options import read_options
 
+    if template.kind == "music":
+        assert read_options(MusicOptions, template.options).seconds > 0
+        return
     options = read_options(TextOptions, template.options)
     assert options.temperature > 0 and "\\" not in "".join(read_stops(options.stop))
 

@@ -11,6 +11,7 @@ import typer
 from studio.cli.context import Context
 from studio.cli.progress import Meter
 from studio.cli.show import asset_json, asset_line
+from studio.companions import write_beside
 from studio.errors import BadInput, NotFound
 from studio.safety.uploads import check_script
 from studio.types import KINDS, Asset, Brief, Kind
@@ -58,6 +59,7 @@ def create(
         for event in studio.run(brief):
             if isinstance(event, Asset):
                 (path,) = studio.export([event.id], out)
+                write_beside(event, path)
                 meter.clear()
                 print(asset_json(event, path) if json else asset_line(event, path), flush=True)
             else:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from studio.cli.context import Context
+from studio.companions import write_beside
 from studio.cli.show import asset_json, asset_line
 from studio.errors import NotFound
 from studio.library.votes import CHOICES, Choice
@@ -81,7 +82,10 @@ def export(
 ) -> None:
     """Copy sealed files out, byte for byte."""
     here: Context = context.obj
-    for path in here.studio().export(assets, to, with_notice=notice):
+    studio = here.studio()
+    paths = studio.export(assets, to, with_notice=notice)
+    beside = [write_beside(studio.library.get(one), path) for one, path in zip(assets, paths, strict=False)]
+    for path in (*paths, *(path for more in beside for path in more)):
         print(path)
 
 

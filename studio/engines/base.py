@@ -32,6 +32,9 @@ class Engine(Protocol):
     `generate` yields Progress as often as it likes and one Draft per candidate (`brief.count`),
     looks at `job.cancelled` at every step and returns early when it is true. It raises StudioError
     with one clear sentence for whatever a person can mend; seeds are `seed + candidate`.
+
+    An engine may have a static method `companions(settings, note) -> dict[str, bytes]`: files by suffix
+    that belong beside an asset with these settings, each carrying `note` (see studio/companions.py).
     """
 
     name: ClassVar[str]

@@ -1,4 +1,4 @@
-"""Loudness and true peak of mono sound, measured as it grows, and the gain that brings it to a target.
+"""Loudness and true peak of sound, measured as it grows, and the gain that brings it to a target.
 
 ITU-R BS.1770-5: K-weighting (Annex 1), gated integration over 400 ms blocks with 75 % overlap, absolute
 gate −70 LUFS and relative gate −10 LU; true peak by 4-times oversampling (Annex 2). EBU R 128 names the
@@ -25,20 +25,20 @@ class Meter:
         self._energies: list[float] = []  # mean square of each 100 ms
 
     def add(self, samples: Any) -> None:
-        """`samples`: float array (frames,), −1…1."""
+        """`samples`: float array (frames,) or (frames, channels), −1…1; the power of channels adds up."""
         import numpy as np
         from scipy.signal import sosfilt
 
         if self._state is None:
-            self._state = np.zeros((len(self._filters), 2))
-            self._rest = np.zeros(0)
+            self._state = np.zeros((len(self._filters), 2, *samples.shape[1:]))
+            self._rest = np.zeros((0, *samples.shape[1:]))
         for start in range(0, len(samples), _BLOCK):
             block = np.asarray(samples[start : start + _BLOCK], np.float64)
-            weighted, self._state = sosfilt(self._filters, block, zi=self._state)
+            weighted, self._state = sosfilt(self._filters, block, axis=0, zi=self._state)
             joined = np.concatenate([self._rest, weighted])
             whole = len(joined) // self._hop * self._hop
-            squares = np.square(joined[:whole]).reshape(-1, self._hop)
-            self._energies.extend(squares.mean(axis=1).tolist())
+            squares = np.square(joined[:whole]).reshape(-1, self._hop, *joined.shape[1:]).mean(axis=1)
+            self._energies.extend((squares if squares.ndim == 1 else squares.sum(axis=1)).tolist())
             self._rest = joined[whole:]
 
     def integrated(self) -> float:
@@ -48,7 +48,9 @@ class Meter:
         energies = np.asarray(self._energies)
         if len(energies) < 4:
             parts = [*self._energies] + (
-                [float(np.square(self._rest).mean())] if self._rest is not None and len(self._rest) else []
+                [float(np.square(self._rest).mean(axis=0).sum())]
+                if self._rest is not None and len(self._rest)
+                else []
             )
             return _lufs(float(np.mean(parts))) if parts else -math.inf
         blocks = np.convolve(energies, np.full(4, 0.25), mode="valid")
@@ -60,7 +62,7 @@ class Meter:
 
 
 def loudness(samples: Any, sample_rate: int) -> float:
-    """Integrated loudness in LUFS of a mono float array (frames,)."""
+    """Integrated loudness in LUFS of a float array (frames,) or (frames, channels)."""
     meter = Meter(sample_rate)
     meter.add(samples)
     return meter.integrated()
@@ -101,7 +103,10 @@ def limit(samples: Any, sample_rate: int, ceiling_dbtp: float = -1.0) -> bool:
 
     ceiling = 10 ** (ceiling_dbtp / 20) * 0.997  # smoothing the gain moves peaks by a little
     reach = max(round(0.002 * sample_rate), 1)
-    touched, before = False, np.zeros(0, np.float32)  # `before`: what stood left of the block, unlimited
+    touched, before = (
+        False,
+        np.zeros((0, *samples.shape[1:]), np.float32),
+    )  # `before`: what stood left of the block, unlimited
     for start in range(0, len(samples), _BLOCK):
         a, b = start - len(before), min(start + _BLOCK + 2 * reach, len(samples))
         block = np.concatenate([before, np.asarray(samples[start:b], np.float32)])
@@ -112,18 +117,19 @@ def limit(samples: Any, sample_rate: int, ceiling_dbtp: float = -1.0) -> bool:
         touched = True
         wanted = np.minimum(1.0, ceiling / np.maximum(peaks, 1e-9))
         held = minimum_filter1d(wanted, 2 * reach + 1, mode="nearest")
-        block *= uniform_filter1d(held, 2 * reach + 1, mode="nearest").astype(np.float32)
+        gain = uniform_filter1d(held, 2 * reach + 1, mode="nearest").astype(np.float32)
+        block *= gain if block.ndim == 1 else gain[:, None]  # all channels alike, or the image would move
         end = min(start + _BLOCK, len(samples))
         samples[start:end] = block[start - a : end - a]
     return touched
 
 
 def _peak_of_each(block: Any) -> Any:
-    """For every sample the largest magnitude in the quarter steps around it."""
+    """For every sample the largest magnitude of any channel in the quarter steps around it."""
     import numpy as np
 
     fine = np.abs(np.concatenate(list(_oversampled(block)) or [np.zeros(0, np.float32)]))
-    return fine[: 4 * len(block)].reshape(-1, 4).max(axis=1)
+    return fine[: 4 * len(block)].reshape(len(block), -1).max(axis=1)
 
 
 def _oversampled(samples: Any) -> Any:

@@ -43,13 +43,13 @@ class PretrainTune:
     def run(self, data: Path, options: TuneOptions, track: Track) -> Path:
         import torch
 
-        from studio.nets.tune import TuneModel
+        from studio.nets.tune import Shape, TuneModel
 
         torch.manual_seed(options.seed)
-        model = TuneModel(options.width, options.depth, options.heads, options.hidden)
-        model.save_config(track.folder)
+        model = TuneModel(Shape(options.width, options.depth, options.heads, options.hidden))
+        model.save_shape(track.folder)
         if train(TuneTask(TuneData(data), model), options, track).finished:
-            model.save_pretrained(track.folder / "tune")
+            model.save(track.folder / "tune")
         return track.folder / "tune"
 
 

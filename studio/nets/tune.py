@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from diffusers.configuration_utils import ConfigMixin, register_to_config
-from diffusers.models.modeling_utils import ModelMixin
+from safetensors.torch import load_model, save_model
 from torch import nn
 from torch.nn import functional as F
 
 from studio.nets.tune_tokens import SIZE
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The sizes in config.json; `vocabulary` guards against weights of other tokens."""
+
+    width: int = 160
+    depth: int = 4
+    heads: int = 5
+    hidden: int = 432
+    vocabulary: int = SIZE
 
 
 class Cache(NamedTuple):
@@ -52,24 +65,23 @@ def _rotate(x: torch.Tensor, turn: torch.Tensor) -> torch.Tensor:
     return torch.cat([a * cos - b * sin, a * sin + b * cos], -1)
 
 
-class TuneModel(ModelMixin, ConfigMixin):
+class TuneModel(nn.Module):
     """Logits (n, tokens, vocabulary) of the next token for int64 tokens (n, tokens).
 
     `mask` (n, 1, tokens, tokens), true where a token may look, keeps packed tunes apart. `step` goes one
     token further with the caches of what came before.
     """
 
-    @register_to_config
-    def __init__(self, width: int = 160, depth: int = 4, heads: int = 5, hidden: int = 432) -> None:
+    def __init__(self, shape: Shape = Shape()) -> None:  # noqa: B008  frozen
         super().__init__()
-        self.embed = nn.Embedding(SIZE, width)
-        self.layers = nn.ModuleList(Layer(width, heads, hidden) for _ in range(depth))
-        self.norm = nn.RMSNorm(width)
-        self.head_width = width // heads
+        self.shape = shape
+        self.embed = nn.Embedding(shape.vocabulary, shape.width)
+        self.layers = nn.ModuleList(Layer(shape.width, shape.heads, shape.hidden) for _ in range(shape.depth))
+        self.norm = nn.RMSNorm(shape.width)
         nn.init.normal_(self.embed.weight, std=0.02)
         for layer in self.layers:
             for linear in (layer.out, layer.down):
-                nn.init.normal_(linear.weight, std=0.02 / (2 * depth) ** 0.5)
+                nn.init.normal_(linear.weight, std=0.02 / (2 * shape.depth) ** 0.5)
 
     def forward(self, tokens: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
         x, turn = self.embed(tokens), self._turn(0, tokens.shape[1])
@@ -93,7 +105,28 @@ class TuneModel(ModelMixin, ConfigMixin):
         return self.norm(x[:, -1]) @ self.embed.weight.T, grown
 
     def _turn(self, start: int, length: int) -> torch.Tensor:
-        half = self.head_width // 2
+        half = self.shape.width // self.shape.heads // 2
         rates = 10_000.0 ** (-torch.arange(half, dtype=torch.float32, device=self.embed.weight.device) / half)
         angles = torch.arange(start, start + length, device=rates.device)[:, None] * rates
         return torch.stack([angles.cos(), angles.sin()])
+
+    def save(self, folder: Path) -> None:
+        """config.json and model.safetensors in `folder`."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.save_shape(folder)
+        save_model(self, str(folder / "model.safetensors"))
+
+    def save_shape(self, folder: Path) -> None:
+        (folder / "config.json").write_text(json.dumps(asdict(self.shape), indent=1) + "\n", "utf-8")
+
+    @classmethod
+    def load(cls, folder: Path, weights: str = "model.safetensors") -> TuneModel:
+        """Raises OSError, ValueError, TypeError, RuntimeError or SafetensorError for what does not fit."""
+        shape = Shape(**json.loads((folder / "config.json").read_text("utf-8")))
+        sizes = asdict(shape).values()
+        if shape.vocabulary != SIZE or not all(isinstance(n, int) and 0 < n <= 16_384 for n in sizes):
+            raise ValueError("the weights are of another vocabulary or size")
+        model = cls(shape)
+        load_model(model, str(folder / weights))
+        model.eval()
+        return model

@@ -6,14 +6,15 @@ Several melodies are drawn at once, each with its own grammar; the same seed dra
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from studio.nets.tune_tokens import BEGIN, END, ID, MODES, Grammar, Tune, encode, notes_of, runs
+from studio.nets.tune_tokens import BEGIN, END, ID, MODES, Grammar, Tune, notes_of, runs
 
 LONGEST = 1024
 
@@ -22,14 +23,14 @@ LONGEST = 1024
 class Wish:
     """What is to be written: head tokens, and (bars, with pickup; None leaves it open) for each part.
 
-    `begin` is a tune whose parts come first as they are (then `plan` counts them, too).
+    `begin` are tokens after the head that come first as they are (`plan` counts their parts, too).
     """
 
     metre: str
     mode: str
     style: str
     plan: tuple[tuple[int, bool | None], ...]
-    begin: Tune | None = None
+    begin: tuple[int, ...] = ()
 
 
 def sample(
@@ -55,7 +56,8 @@ def sample(
             grammar.push(token)
     tokens, caches = torch.tensor([prefix] * count), None
     bars = sum(bars for bars, _ in wish.plan)
-    with torch.inference_mode():
+    # One thread: the steps are tiny, and on busy cores threads wait for each other far longer than they work.
+    with one_thread(), torch.inference_mode():
         for step in range(LONGEST - len(prefix)):
             logits, caches = model.step(tokens, caches)
             chosen = _choose(logits.float().numpy(), grammars, temperature, top_p, rng)
@@ -70,9 +72,21 @@ def sample(
     return [grammar.tune() for grammar in grammars if grammar.done]
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def _prefix(wish: Wish) -> list[int]:
     head = [ID[BEGIN], ID[wish.metre], ID[wish.mode], ID[wish.style], ID[f"parts:{len(wish.plan)}"]]
-    return head + (encode(wish.begin)[5:-1] if wish.begin is not None else [])
+    return [*head, *wish.begin]
 
 
 def _choose(

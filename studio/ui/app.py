@@ -33,6 +33,7 @@ def build(studio: Studio) -> Any:
     from studio.ui.image_tab import image_tab
     from studio.ui.library_tab import LibraryTab
     from studio.ui.listen_tab import captions_button, listen_tab
+    from studio.ui.music_tab import music_tab
     from studio.ui.queue_panel import queue_panel
     from studio.ui.tabs import send
     from studio.ui.text_tab import text_tab
@@ -52,6 +53,8 @@ def build(studio: Studio) -> Any:
                 with gr.Tabs() as sounds:
                     with gr.Tab("Speech", id="speech"):
                         audio = audio_tab(studio, visitor, secret)
+                    with gr.Tab("Music", id="music"):
+                        music = music_tab(studio, visitor, secret)
                     with gr.Tab("Listen", id="listen"):
                         listen = listen_tab(studio, visitor, secret)
             with gr.Tab("Library", id="library") as library_place:
@@ -71,7 +74,7 @@ def build(studio: Studio) -> Any:
         with listen.desk.actions:
             send(listen.desk, text, tabs, "text", "Use as a brief")
         page.load(lambda name: name or secrets.token_hex(8), visitor.state, visitor.state, **QUIET)
-        for room in (text, image, audio, listen):
+        for room in (text, image, audio, music, listen):
             room.wire(page)
         image.wire_place(image_place)
         evaluate.wire(page, evaluate_place)

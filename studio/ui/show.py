@@ -110,7 +110,9 @@ def _licence(note: LicenceNote) -> str:
 def record(asset: Asset) -> str:
     """How it was made."""
     options = ", ".join(
-        f"{name} {value}" for name, value in asset.model.settings.items() if value not in (None, "")
+        f"{name} {value}"
+        for name, value in asset.model.settings.items()
+        if value not in (None, "") and len(str(value)) <= 300  # a whole recorded score is for programs
     )
     rows = {
         "Brief": asset.brief.prompt or (asset.brief.template or ""),

@@ -1,0 +1,52 @@
+"""From score to sound: the SoundFont played by midirenderer, trimmed and brought to a stated loudness.
+
+A loop is played three times and its middle turn kept, so that what rings over its end is there at its
+beginning: it repeats without a seam.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+from studio.engines.loudness import bring_to
+from studio.engines.music_form import RING
+from studio.engines.music_score import Score, midi
+from studio.errors import ModelBroken
+
+SAMPLE_RATE = 48_000  # what midirenderer gives
+
+
+def render(score: Score, font: bytes, loop: bool, target_lufs: float) -> tuple[Any, float]:
+    """float32 (frames, 2) at 48 kHz, and the loudness reached; `font` is an SF2 file."""
+    import midirenderer
+    import numpy as np
+    import soundfile
+
+    try:
+        wave = midirenderer.render_wave_from(font, midi(score, repeats=3 if loop else 1))
+    except Exception as error:  # the binding has no exception of its own
+        raise ModelBroken(
+            "The SoundFont cannot be played; get it again with: python -m studio models pull fluid-r3-mono"
+        ) from error
+    samples, rate = soundfile.read(io.BytesIO(wave), dtype="float32", always_2d=True)
+    if rate != SAMPLE_RATE or not len(samples):
+        raise ModelBroken("The music renderer gave no usable sound; install midirenderer 0.1.3.")
+    length = round(score.seconds(score.ticks) * SAMPLE_RATE)
+    if loop:
+        samples = np.ascontiguousarray(samples[length : 2 * length])
+    else:
+        samples = _faded(samples[: length + round(RING * SAMPLE_RATE)])
+    return samples, bring_to(samples, SAMPLE_RATE, target_lufs)
+
+
+def _faded(samples: Any) -> Any:
+    """Without the silence after the last sound, and no click at the end."""
+    import numpy as np
+
+    loud = np.flatnonzero(np.abs(samples).max(axis=1) > 0.0006)
+    end = min(len(samples), (int(loud[-1]) if len(loud) else 0) + SAMPLE_RATE // 20)
+    samples = np.array(samples[: max(end, SAMPLE_RATE // 10)], np.float32)
+    fade = np.linspace(1.0, 0.0, min(SAMPLE_RATE // 2, len(samples)), dtype=np.float32) ** 2
+    samples[len(samples) - len(fade) :] *= fade[:, None]
+    return samples
