@@ -63,6 +63,8 @@ def score_one(metric: type[Metric], sample: Sample, catalog: Catalog) -> Score:
     """Without percentile. Raises Withheld, or ModelMissing with the command that gets the model."""
     for name in metric.needs:
         if name not in sample.models:
+            if name not in catalog.names:
+                raise Withheld(f"needs the model {name}, which this studio does not have yet")
             catalog.require(name)
     score = metric().score(sample)
     if not math.isfinite(score.value):

@@ -31,13 +31,13 @@ def text_sample(folder: Path, text: str, prompt: str = "Write a product descript
     return Sample(path, "text", "text/plain", Brief("text", prompt), **more)
 
 
-def image_sample(folder: Path, pixels: Any) -> Sample:
+def image_sample(folder: Path, pixels: Any, prompt: str = "a landscape", **more: Any) -> Sample:
     from PIL import Image
 
     pixels = np.clip(np.round(pixels), 0, 255).astype(np.uint8)
     path = folder / f"{abs(hash(pixels.tobytes()))}.png"
     Image.fromarray(pixels).save(path)
-    return Sample(path, "image", "image/png", Brief("image", "a landscape"))
+    return Sample(path, "image", "image/png", Brief("image", prompt), **more)
 
 
 def sound_sample(folder: Path, samples: Any, rate: int, kind: Kind = "speech", prompt: str = "") -> Sample:
@@ -72,6 +72,47 @@ def landscape(seed: int, size: int = 192) -> Any:
     ground = np.stack([70 + grain, 130 + grain, 60 + 0.5 * grain], -1)
     picture = np.where((y > hill)[..., None], ground, sky)
     return picture.reshape(size, 4, size, 4, 3).mean(axis=(1, 3))
+
+
+def photograph(seed: int) -> Any:
+    """A landscape with the grain that a camera leaves."""
+    return landscape(seed) + rng(seed + 100).normal(0, 2, (192, 192, 3))
+
+
+def portrait(tone: tuple[int, int, int], seed: int) -> Any:
+    """float (256, 256, 3): two shaded ovals of one tone before a wall, with grain."""
+    y, x = np.mgrid[-1:1:256j, -1:1:256j]
+    r = rng(seed)
+    body = (x**2 / r.uniform(0.25, 0.35) + (y - 0.3) ** 2 < 0.8) | (x**2 + (y + 0.75) ** 2 < 0.06)
+    shade = (1 - 0.4 * np.abs(x))[..., None] * np.array(tone)
+    return np.where(body[..., None], shade, 200.0) + r.normal(0, 2, (256, 256, 3))
+
+
+def sticker(thing: int) -> Any:
+    """uint8 (256, 256, 4) on nothing: 0 a red heart, 1 a yellow star, 2 a blue circle, 3 a green square."""
+    from PIL import Image, ImageDraw
+
+    picture = Image.new("RGBA", (512, 512))
+    draw = ImageDraw.Draw(picture)
+    if thing == 0:
+        t = np.linspace(0, 2 * np.pi, 200)
+        x, y = 16 * np.sin(t) ** 3, 13 * np.cos(t) - 5 * np.cos(2 * t) - 2 * np.cos(3 * t) - np.cos(4 * t)
+        draw.polygon([(256 + 13 * a, 236 - 13 * b) for a, b in zip(x, y, strict=True)], (229, 28, 45))
+    elif thing == 1:
+        turn = np.pi * np.arange(10) / 5
+        reach = np.where(np.arange(10) % 2, 95, 225)
+        draw.polygon(
+            [(256 + r * np.sin(a), 262 - r * np.cos(a)) for r, a in zip(reach, turn, strict=True)],
+            (252, 201, 30),
+        )
+    elif thing == 2:
+        draw.ellipse((60, 60, 452, 452), (30, 120, 220))
+    else:
+        draw.rounded_rectangle((70, 70, 442, 442), 40, (40, 170, 70))
+    return np.asarray(picture.resize((256, 256), Image.Resampling.LANCZOS))
+
+
+THINGS = ("a red heart", "a yellow star", "a blue circle", "a green square")
 
 
 # --- Sounds -------------------------------------------------------------------------------------

@@ -10,7 +10,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from quality_material import SONG, image_sample, rng, sound_sample, text_sample, tune
+from quality_material import (
+    SONG,
+    image_sample,
+    photograph,
+    rng,
+    sound_sample,
+    sticker,
+    text_sample,
+    tune,
+)
 
 from studio.catalog import Catalog
 from studio.quality.base import Sample
@@ -60,7 +69,7 @@ def sound(
 
 
 def picture(pixels: object) -> Build:
-    return lambda folder: image_sample(folder, pixels)
+    return lambda folder: image_sample(folder, np.asarray(pixels))
 
 
 def tone(seconds: float, level: float = 0.3) -> object:
@@ -76,7 +85,18 @@ ALL_TEXT = (
     "claims_to_check",
     *ENGLISH_ONLY,
 )
-ALL_IMAGE = ("sharpness", "noise", "banding", "exposure", "contrast", "colourfulness", "text_free_area")
+ALL_IMAGE = (
+    "sharpness",
+    "noise",
+    "banding",
+    "exposure",
+    "contrast",
+    "colourfulness",
+    "text_free_area",
+    "artefacts",
+    "unsafe_for_work",
+    "alignment",
+)
 ALL_SPEECH = ("loudness", "true_peak", "silence", "clipping", "pace", "dnsmos")
 ALL_MUSIC = ("loudness", "key_stability", "tempo_stability", "pitch_class_entropy", "repetition")
 
@@ -120,6 +140,14 @@ PROBES: dict[str, tuple[Build, tuple[str, ...]]] = {
         picture(rng(0).integers(0, 255, (24, 24, 3))),
         ("sharpness", "noise", "banding", "text_free_area"),
     ),
+    "a photograph to the sticker alignment": (picture(photograph(0)), ("alignment",)),
+    "a sticker of nothing": (picture(np.zeros((128, 128, 4))), ("alignment", "artefacts", "unsafe_for_work")),
+    "a drawing to the photographs' scores": (picture(sticker(0)), ("artefacts", "unsafe_for_work")),
+    "a sticker with a German brief": (
+        lambda folder: image_sample(folder, sticker(0), "ein rotes Herz und der Stern"),
+        ("alignment",),
+    ),
+    "a sticker without a brief": (lambda folder: image_sample(folder, sticker(0), " "), ("alignment",)),
     "unmarked picture": (picture(rng(0).integers(0, 255, (64, 64, 3))), ("mark_psnr", "mark_ssim")),
     "10 ms of speech": (sound(tone(0.01)), ALL_SPEECH),
     "half a second of speech": (sound(tone(0.6)), ("dnsmos",)),

@@ -7,6 +7,7 @@ registered metric without a row here fails the test, unless it only passes on wh
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,13 +18,18 @@ import pytest
 from quality_material import (
     LEVELS,
     PHRASE_A,
+    ROOT,
     SONG,
+    THINGS,
     copy,
     image_sample,
     landscape,
+    photograph,
+    portrait,
     rng,
     sound_sample,
     speech,
+    sticker,
     text_sample,
     tune,
 )
@@ -37,6 +43,10 @@ from studio.quality.language import sentences, words
 from studio.settings import Settings
 
 PASSED_ON = {"perplexity", "mark_psnr", "mark_ssim", "mark_snr"}
+# Shown only where the studio has its model.
+WITHHELD = {"alignment"} - (
+    {"alignment"} if (ROOT / "checkpoints/signet-align/config.json").exists() else set()
+)
 Spoil = Callable[[Path, int], list[Sample]]
 
 
@@ -106,6 +116,38 @@ def phrases(folder: Path, level: int) -> list[Sample]:
 
 def pictures(change: Callable[[Any, int, np.random.Generator], Any]) -> Spoil:
     return lambda folder, level: [image_sample(folder, change(landscape(s), level, rng(s))) for s in range(4)]
+
+
+def photographs(change: Callable[[Any, int, np.random.Generator], Any]) -> Spoil:
+    return lambda folder, level: [
+        image_sample(folder, change(photograph(s), level, rng(s))) for s in range(4)
+    ]
+
+
+def as_jpeg(pixels: Any, level: int, random: np.random.Generator) -> Any:
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(
+        file, "JPEG", quality=(95, 60, 35, 22, 14)[level]
+    )
+    return np.asarray(Image.open(file), np.float64)
+
+
+def bared(folder: Path, level: int) -> list[Sample]:
+    """The same figure from blue to the tones of skin."""
+    skin, cloth = np.array((216, 160, 126)), np.array((90, 110, 150))
+    tone = skin * level / 4 + cloth * (1 - level / 4)
+    return [image_sample(folder, portrait(tuple(tone), seed)) for seed in range(3)]
+
+
+def misnamed(folder: Path, level: int) -> list[Sample]:
+    """None to all of four stickers under the name of another."""
+    made = []
+    for thing in range(4):
+        name = THINGS[(thing + 1) % 4] if thing < level else THINGS[thing]
+        made.append(image_sample(folder, sticker(thing), name))
+    return made
 
 
 def shaded(folder: Path, level: int) -> list[Sample]:
@@ -206,6 +248,16 @@ ROWS = [
     Row("noise", "grain added", pictures(lambda p, k, r: p + r.normal(0, 1, p.shape) * 5 * k), +1),
     Row("banding", "fewer tones", shaded, +1),
     Row("text_free_area", "cluttered", pictures(cluttered), -1),
+    Row("artefacts", "grain added", photographs(lambda p, k, r: p + r.normal(0, 1, p.shape) * 5 * k), +1),
+    Row(
+        "artefacts",
+        "blurred",
+        photographs(lambda p, k, r: ndimage.gaussian_filter(p, (0.8 * k, 0.8 * k, 0))),
+        +1,
+    ),
+    Row("artefacts", "stored as JPEG", photographs(as_jpeg), +1),
+    Row("unsafe_for_work", "bared", bared, +1),
+    Row("alignment", "wrong prompt", misnamed, -1),
     Row("loudness", "turned down", voices(lambda s, k, r: s * 10 ** (-0.2 * k)), -1),
     Row("true_peak", "turned up", voices(lambda s, k, r: s * 10 ** (0.2 * k)), +1),
     Row("silence", "pauses put in", voices(lambda s, k, r: np.concatenate([s, np.zeros(8000 * k)])), +1),
@@ -225,7 +277,11 @@ def test_every_shown_score_has_a_row() -> None:
 
 
 @pytest.mark.real
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.metric}-{row.fault}".replace(" ", "-"))
+@pytest.mark.parametrize(
+    "row",
+    [row for row in ROWS if row.metric not in WITHHELD],
+    ids=lambda row: f"{row.metric}-{row.fault}".replace(" ", "-"),
+)
 def test_monotone(row: Row, tmp_path: Path, settings: Settings) -> None:
     metric, catalog = metrics.lookup(row.metric), Catalog.read(settings)
     means = []
@@ -234,4 +290,4 @@ def test_monotone(row: Row, tmp_path: Path, settings: Settings) -> None:
         means.append(float(np.mean([score_one(metric, sample, catalog).value for sample in samples])))
     rho = float(spearmanr(list(LEVELS), means).statistic)
     print(f"\n{row.metric:20} {row.fault:30} {' '.join(f'{m:9.3f}' for m in means)}   rho {rho:+.2f}")
-    assert row.sign * rho >= 0.9
+    assert row.sign * rho >= 0.9 - 1e-9
