@@ -110,13 +110,26 @@ class Spectrum:
 
     def exact(self, waves: Floats) -> Complexes:
         """complex64 (points,): the heights of the waves (points, 2) that the slopes in the plane belong to."""
+        return Probe(waves, self.plane.shape).read(self.plane)
+
+
+class Probe:
+    """Reads the same waves (points, 2; cycles per cell) from many planes of one shape."""
+
+    def __init__(self, waves: Floats, shape: tuple[int, ...]) -> None:
         import numpy as np
 
-        height, width = self.plane.shape
+        height, width = shape
         down = np.exp(-2j * np.pi * np.outer(waves[:, 1], np.arange(height) - (height - 1) / 2))
-        right = np.exp(-2j * np.pi * np.outer(np.arange(width) - (width - 1) / 2, waves[:, 0]))
-        summed = (down.astype(np.complex64) @ self.plane) * right.T.astype(np.complex64)
-        return np.asarray(-summed.sum(axis=1) / _steepness(waves), np.complex64)
+        right = np.exp(-2j * np.pi * np.outer(waves[:, 0], np.arange(width) - (width - 1) / 2))
+        self._down = np.concatenate([down.real, down.imag]).astype(np.float32)
+        self._right = (right / -_steepness(waves)[:, None]).astype(np.complex64)
+
+    def read(self, plane: Floats) -> Complexes:
+        import numpy as np
+
+        real, imaginary = np.split(self._down @ plane, 2)
+        return np.asarray(((real + 1j * imaginary) * self._right).sum(axis=1), np.complex64)
 
 
 def spectra_of(rgb: Pixels) -> tuple[Spectrum, ...]:

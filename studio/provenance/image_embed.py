@@ -7,9 +7,10 @@ came out weak at the cost of those that came out strong.
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
-from studio.provenance.image_detect import demodulated, spectra_of
+from studio.provenance.image_detect import Probe, demodulated, spectra_of
 from studio.provenance.image_guess import waves_of
 from studio.provenance.image_pattern import PILOTS, SLOW, Pattern, pattern_of, render, shift_of
 from studio.provenance.image_plane import SIEVES, flattened, resized, scale_of
@@ -22,17 +23,19 @@ if TYPE_CHECKING:
     Complexes = NDArray[np.complex64]
     Pixels = NDArray[np.uint8]
 
-STRENGTH = 2.2
+STRENGTH = 1.5
 """Root mean square of the change in blue on a flat fill, in levels of 255."""
-PASSES = 5
+PASSES = 4
 _AIM = 1.2
 _JPEG_QUALITY = 50
 _LOUDEST = 1.8
-_MUTEST = 2.2
+_MUTEST = 1.8
 _QUICK_SHARE = 0.6
 _TEXTURE_SHARE = 0.3
 _LOUDEST_LUMA = 1.0
 _MIN_PSNR = 42.5
+_WIDE, _FARTHEST, _MOST_FILLS = 33, 2.2, 64
+_STEPS = (17 / 8, 10 / 8)  # of flat chroma in JPEG at qualities 50 and 70 (ITU-T T.81, Annex K)
 
 
 def marked(pixels: Pixels, message: bytes, key: bytes, strength: float = STRENGTH) -> Pixels:
@@ -42,11 +45,12 @@ def marked(pixels: Pixels, message: bytes, key: bytes, strength: float = STRENGT
     pattern = pattern_of(key)
     symbols, phases = pattern.symbols(message, key), pattern.shifted(shift_of(message, key))
     rooms = strength * allowances(pixels)
+    tip = tipping(flattened(pixels)) * _seen_through(pixels)
     gains = np.ones((len(symbols), 2), np.float32)
     result = pixels
     for turn in range(PASSES):
         lifted = (symbols.real * gains[:, 0] + 1j * symbols.imag * gains[:, 1]) * phases
-        result = _changed(pixels, rooms, pattern, lifted.astype(np.complex64))
+        result = _changed(pixels, rooms, tip, pattern, lifted.astype(np.complex64))
         if turn < PASSES - 1:
             came = np.mean(
                 [_came_out(view, pattern, symbols, phases) for view in views(flattened(result))], axis=0
@@ -90,9 +94,45 @@ def allowances(pixels: Pixels) -> Floats:
     quick = _QUICK_SHARE * slow * np.clip((255 - seen.min(axis=2)) / np.float32(20), 0.3, 1)
     texture = resized(np.minimum(_TEXTURE_SHARE * np.sqrt(busy / 29), _LOUDEST_LUMA), (width, height))
     rooms = np.stack([slow, quick, texture]).astype(np.float32)
-    if pixels.shape[2] == 4:
-        rooms *= pixels[..., 3].astype(np.float32) / 255
-    return np.asarray(rooms, np.float32)
+    return np.asarray(rooms * _seen_through(pixels), np.float32)
+
+
+def _seen_through(pixels: Pixels) -> Floats | float:
+    """How much of each pixel is seen: its alpha, 0 to 1."""
+    import numpy as np
+
+    return np.asarray(pixels[..., 3] / np.float32(255)) if pixels.shape[2] == 4 else 1.0
+
+
+def tipping(rgb: Pixels) -> Floats:
+    """float32 (h, w): how far blue of wide even fills should move so that JPEG's rounding of chroma is undecided.
+
+    A codec rounds an even fill to its nearest step, and every wave below half a step with it. Halfway between
+    two steps the faintest wave tips it. A shift of the whole fill is not seen; waves are.
+    """
+    import numpy as np
+    from scipy.ndimage import gaussian_filter, maximum_filter1d, minimum_filter1d
+
+    def window(values: Pixels, filtered: Any) -> Pixels:
+        return np.asarray(filtered(filtered(values, _WIDE, axis=0), _WIDE, axis=1))
+
+    even = np.all(window(rgb, maximum_filter1d) == window(rgb, minimum_filter1d), axis=2)
+    codes = rgb.astype(np.uint32) @ np.array([65536, 256, 1], np.uint32)
+    wanted = np.zeros(rgb.shape[:2], np.float32)
+    for code in np.unique(codes[even])[:_MOST_FILLS]:
+        wanted[codes == code] = _tip(np.array([code >> 16, code >> 8 & 255, code & 255]))
+    return np.asarray(wanted * gaussian_filter(window(even, maximum_filter1d).astype(np.float32), 1.0))
+
+
+def _tip(fill: NDArray[np.uint32]) -> float:
+    """The least shift of blue that brings one colour near the middle between two steps, for each of `_STEPS`."""
+    import numpy as np
+
+    shifts = np.linspace(-_FARTHEST, _FARTHEST, 89)
+    chroma = float(fill @ np.array(SIEVES["blue"].weights)) + SIEVES["blue"].weights[2] * shifts
+    far = [np.abs((chroma / step) % 1 - 0.5) * step for step in _STEPS]  # steps lie at whole numbers
+    outside = (fill[2] + shifts < 0) | (fill[2] + shifts > 255)
+    return float(shifts[(np.max(far, axis=0) + 0.05 * np.abs(shifts) + 9.0 * outside).argmin()])
 
 
 def yellowness(rgb: Pixels) -> Floats:
@@ -127,7 +167,7 @@ def jpeg(rgb: Pixels, quality: int = _JPEG_QUALITY) -> Pixels:
     return np.asarray(Image.open(held))
 
 
-def _changed(pixels: Pixels, rooms: Floats, pattern: Pattern, lifted: Complexes) -> Pixels:
+def _changed(pixels: Pixels, rooms: Floats, tip: Floats, pattern: Pattern, lifted: Complexes) -> Pixels:
     """The pixels with the waves in them; blue keeps clear of both ends of its range first."""
     import numpy as np
 
@@ -138,7 +178,8 @@ def _changed(pixels: Pixels, rooms: Floats, pattern: Pattern, lifted: Complexes)
     )
     before = pixels[..., :3].astype(np.float32)
     change = np.repeat(luma[..., None], 3, axis=2)
-    change[..., 2] += np.clip(before[..., 2], rooms[SLOW], 255 - rooms[SLOW]) - before[..., 2] + slow + quick
+    clear = np.clip(before[..., 2] + tip, rooms[SLOW], 255 - rooms[SLOW])
+    change[..., 2] += clear - before[..., 2] + slow + quick
     power = max(float((change**2).mean()), 1e-9)
     change *= min(1.0, (255**2 * 10 ** (-_MIN_PSNR / 10) / power) ** 0.5)
     result = pixels.copy()
@@ -150,14 +191,21 @@ def _came_out(rgb: Pixels, pattern: Pattern, symbols: Complexes, phases: Complex
     """float32 (160, 2): the soft values of an untouched picture along the bits meant, 1 on average."""
     import numpy as np
 
-    here = np.zeros((1, 3), np.float32)
-    values = []
-    for points, spectrum in zip(pattern.points, spectra_of(rgb), strict=True):
-        waves = waves_of(points, here)[0]
-        # The pattern starts at the corner, the spectrum is taken about the centre.
-        centre = np.array(spectrum.plane.shape[::-1]) / 2
-        values.append(spectrum.exact(waves) * np.exp(-2j * np.pi * (waves @ centre)))
-    soft = demodulated(pattern, np.array(values) * phases.conj())[pattern.order].reshape(-1, 2)
+    planes = [spectrum.plane for spectrum in spectra_of(rgb)]
+    probes, turns = _probes(pattern, planes[0].shape)
+    values = np.array([probe.read(plane) for probe, plane in zip(probes, planes, strict=True)]) * turns
+    soft = demodulated(pattern, values * phases.conj())[pattern.order].reshape(-1, 2)
     meant = symbols[PILOTS:]
     good = soft * np.stack([np.sign(meant.real), np.sign(meant.imag)], axis=1)
     return np.asarray(good / max(float(good.mean()), 1e-6), np.float32)
+
+
+@lru_cache(maxsize=2)
+def _probes(pattern: Pattern, shape: tuple[int, ...]) -> tuple[list[Probe], Complexes]:
+    """For each carrier what reads it as it lies, and complex (3, 224) from the planes' centre to the corner."""
+    import numpy as np
+
+    waves = [waves_of(points, np.zeros((1, 3), np.float32))[0] for points in pattern.points]
+    # The pattern starts at the corner, the spectrum is taken about the centre.
+    turns = np.exp(-2j * np.pi * (np.array(waves) @ (np.array(shape[::-1]) / 2)))
+    return [Probe(one, shape) for one in waves], turns.astype(np.complex64)
