@@ -11,6 +11,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -25,8 +26,8 @@ from studio.provenance.text_mark import LIKELY_AT, TextMark, TextMarker, read_te
 from studio.settings import Settings
 from studio.types import Brief, Draft, Job
 
-TEXTS = 48
-UNMARKED = 3000
+TEXTS, UNMARKED = 96, 3000
+SAMPLE = 8, 300
 EDITED = 0.3
 KEY = bytes(range(32))
 SUBJECTS = (
@@ -43,22 +44,34 @@ FORMS = ("Write a blog post about {}.", "Write a short story about {}.", "Descri
 
 @bench("seal.robust.text")
 def robust_text(place: Place) -> list[Figure]:
+    """Marked copy whole and edited, unmarked copy under many keys, and time."""
+    return measure("seal.robust.text", place, TEXTS, UNMARKED)
+
+
+@bench("seal.sample.text")
+def sample_text(place: Place) -> list[Figure]:
+    """The same on a few texts: shows that nothing broke, not how good it is."""
+    return measure("seal.sample.text", place, *SAMPLE)
+
+
+def measure(name: str, place: Place, count: int, unmarked: int) -> list[Figure]:
     settings = Settings.read(home=place.folder, device="cpu")
     model = Catalog.read(settings).require("smollm2-135m")
     engine = TextLlama(model, Device("cpu", "", 0, 0), settings)
     engine.load()
-    texts = _marked(engine)
+    texts = _marked(engine, count)
     engine.close()
     vocabulary = LlamaModel(gguf_path(model), vocabulary_only=True)
     rng = random.Random(1)
     hundred = [_cut(text, 100, vocabulary) for text in texts]
     two_hundred = [edited(_cut(text, 200, vocabulary), EDITED, rng) for text in texts]
-    return [
+    figures = [
         _found("100_tokens", [text for text in hundred if text], vocabulary.tokenize, 0.99),
         _found("200_tokens_edited", [text for text in two_hundred if text], vocabulary.tokenize, 0.95),
-        *_mistaken(settings, vocabulary.tokenize),
+        *_mistaken(settings, vocabulary.tokenize, unmarked),
         _cost(),
     ]
+    return [replace(figure, name=f"{name}.{figure.name}") for figure in figures]
 
 
 def edited(text: str, share: float, rng: random.Random) -> str:
@@ -76,11 +89,11 @@ def edited(text: str, share: float, rng: random.Random) -> str:
     return " ".join(out)
 
 
-def _marked(engine: TextLlama) -> list[str]:
+def _marked(engine: TextLlama, count: int) -> list[str]:
     """Texts of the default options, eight at once."""
     briefs = [
         Brief("text", FORMS[n % 4].format(SUBJECTS[n // 4 % 6]), options={"max_tokens": 260}, seed=n)
-        for n in range(TEXTS)
+        for n in range(count)
     ]
     texts: list[str] = []
 
@@ -112,7 +125,7 @@ def _found(name: str, texts: list[str], tokenize: Callable[[str], list[int]], ai
     note = f"95 % interval {low:.3f}–{high:.3f}; median p {np.median(values):.1e}, largest {max(values):.1e}"
     reach = f"≥ {aim:.2f} at a false-alarm rate of {LIKELY_AT:g}"
     return Figure(
-        f"seal.robust.text.{name}",
+        name,
         hits / len(texts),
         "found",
         len(texts),
@@ -122,7 +135,7 @@ def _found(name: str, texts: list[str], tokenize: Callable[[str], list[int]], ai
     )
 
 
-def _mistaken(settings: Settings, tokenize: Callable[[str], list[int]]) -> list[Figure]:
+def _mistaken(settings: Settings, tokenize: Callable[[str], list[int]], count: int) -> list[Figure]:
     """Unmarked copy, each passage under a key of its own."""
     from scipy.stats import kstest
 
@@ -130,27 +143,23 @@ def _mistaken(settings: Settings, tokenize: Callable[[str], list[int]]) -> list[
     passages = [text for text in (str(json.loads(line)["text"]) for line in lines) if len(text) > 250]
     values = [
         read_text_mark(passages[n % len(passages)], tokenize, n.to_bytes(32, "big")).p_value
-        for n in range(UNMARKED)
+        for n in range(count)
     ]
     uniform = kstest(values, "uniform")
     hits = sum(value <= LIKELY_AT for value in values)
-    ks_note = (
-        f"Kolmogorov–Smirnov D = {uniform.statistic:.4f}; {hits} of {UNMARKED} at or below {LIKELY_AT:g}"
-    )
+    ks_note = f"Kolmogorov–Smirnov D = {uniform.statistic:.4f}; {hits} of {count} at or below {LIKELY_AT:g}"
     share = float(np.mean(np.array(values) <= 0.01))
     return [
         Figure(
-            "seal.robust.text.uniform",
+            "uniform",
             float(uniform.pvalue),
             "p (KS)",
-            UNMARKED,
+            count,
             "> 0.01",
             bool(uniform.pvalue > 0.01),
             note=ks_note,
         ),
-        Figure(
-            "seal.robust.text.at_1_percent", share, "found", UNMARKED, "0.005–0.015", 0.005 <= share <= 0.015
-        ),
+        Figure("at_1_percent", share, "found", count, "0.005–0.015", 0.005 <= share <= 0.015),
     ]
 
 
@@ -163,4 +172,4 @@ def _cost() -> Figure:
     for step in range(2000):
         marker.choose([step, step + 1], ids, p, rng)
     cost = (time.process_time() - began) / 2
-    return Figure("seal.robust.text.cost", cost, "ms a token (CPU)", 2000, "≤ 0.5", cost <= 0.5)
+    return Figure("cost", cost, "ms a token (CPU)", 2000, "≤ 0.5", cost <= 0.5)

@@ -1,9 +1,12 @@
-"""Labels that people see or hear: text on a picture or film, a line in a text, a rhythm before a sound.
+"""Labels that people see or hear: text on a picture or film, a line in a text, a rhythm or a spoken notice
+before a sound.
 
 Made for GB 45438-2025, clause 5: the wording holds "AI" and 生成 (or "AI-generated"); on a picture it stands
 at a corner, its capitals and characters at least 5 % of the shortest side high; a sound begins with the
-rhythm short-long-short-short, which is "AI" in Morse. Off unless a policy asks for them. They are put on
-the payload, before marks and labels. A film is labelled by whoever draws its frames, with `overlay`.
+rhythm short-long-short-short, which is "AI" in Morse. The spoken notice ("This audio was made by artificial
+intelligence: AI.", in one of the studio's own voices) is made for the EU Code of Practice: an audible notice
+at the start. Off unless a policy asks for them. They are put on the payload, before marks and labels. A film
+is labelled by whoever draws its frames, with `overlay`.
 """
 
 from __future__ import annotations
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
     from PIL import Image, ImageFont
 
 FONT = ROOT / "assets" / "fonts" / "signet-label.ttf"
+NOTICE = ROOT / "assets" / "policies" / "notice-en.flac"
+NOTICE_PAUSE_SECONDS = 0.5
 # Below this many pixels no letter can be read, so small pictures get a larger share where there is room.
 READABLE_PIXELS = 12
 PLATE, INK = (0, 0, 0, 150), (255, 255, 255, 255)
@@ -76,13 +81,14 @@ def overlay(width: int, height: int, policy: Policy) -> Any:
 
 
 def label_sound(sound: Sound, policy: Policy) -> Sound:
-    """The sound with the rhythm before it, as loud as the sound's louder passages."""
+    """The sound with the rhythm or the notice before it, as loud as the sound's louder passages."""
     import numpy as np
 
     frames, channels = sound.samples.shape
     level = float(np.percentile(np.abs(sound.samples), 95)) if frames else 0.0
-    tone = rhythm(sound.sample_rate) * min(0.5, max(0.1, level))
-    before = np.repeat(tone[:, None], channels, axis=1).astype(np.float32)
+    label = (notice if policy.audible_sound == "spoken" else rhythm)(sound.sample_rate)
+    label = label * min(0.5, max(0.1, level))
+    before = np.repeat(label[:, None], channels, axis=1).astype(np.float32)
     return Sound(np.concatenate([before, sound.samples.astype(np.float32)]), sound.sample_rate)
 
 
@@ -99,6 +105,18 @@ def rhythm(sample_rate: int) -> Any:
             np.zeros(round(pause * UNIT_SECONDS * sample_rate)),
         ]
     return np.concatenate(pieces).astype(np.float32)
+
+
+def notice(sample_rate: int) -> Any:
+    """The spoken notice as a float32 array in −1…1, with a pause at its end."""
+    import numpy as np
+    import soundfile
+    import soxr
+
+    samples, rate = soundfile.read(NOTICE, dtype="float32")
+    said = soxr.resample(samples, rate, sample_rate)
+    pause = np.zeros(round(NOTICE_PAUSE_SECONDS * sample_rate))
+    return np.concatenate([said / np.abs(said).max(), pause]).astype(np.float32)
 
 
 # --- Drawing ------------------------------------------------------------------------------------

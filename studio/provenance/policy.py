@@ -17,7 +17,7 @@ from studio.settings import Settings
 DEFAULT_POLICY = "eu"
 Corner = Literal["bottom-right", "bottom-left", "top-right", "top-left"]
 Edge = Literal["start", "end", "both"]
-SoundLabel = Literal["none", "rhythm"]
+SoundLabel = Literal["none", "rhythm", "spoken"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Policy:
     label, the IPTC properties, whether the prompt's digest is named, the licence note in metadata, and
     the imperceptible mark, with its strength (1 is each mark's default). The others make visible or audible labels: on pictures and video (text in
     `wording` at `corner`, `glyph_height` as a share of the shortest side), in text (a line at `text_edge`),
-    in sound (a rhythm at its start).
+    in sound (a rhythm, or a spoken notice in English, at its start).
     """
 
     name: str

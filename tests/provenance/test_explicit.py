@@ -119,6 +119,18 @@ def test_the_rhythm_can_be_heard_before_silence_and_before_nothing():
     assert rhythm(48000).size == pytest.approx(48000 * 0.12 * 15, abs=4)
 
 
+@pytest.mark.parametrize(("rate", "channels"), [(8000, 1), (24000, 1), (44100, 2)])
+def test_the_spoken_notice_stands_before_the_sound(rate, channels):
+    policy = replace(CN, audible_sound="spoken")
+    loud = np.full((rate, channels), 0.3, np.float32)
+    labelled = label_sound(Sound(loud, rate), policy)
+    added = len(labelled.samples) - rate
+    assert 3 < added / rate < 5 and labelled.samples.dtype == np.float32
+    assert np.array_equal(labelled.samples[added:], loud)
+    said, pause = labelled.samples[: added - rate // 2], labelled.samples[added - rate // 4 : added]
+    assert 0.2 < np.abs(said).max() <= 0.5 and not pause.any()
+
+
 def test_policies_decide():
     picture, sound = np.zeros((100, 100, 3), np.uint8), Sound(np.zeros((100, 1), np.float32), 8000)
     drafts = [draft("text", "words"), draft("image", picture), draft("speech", sound), draft("music", sound)]

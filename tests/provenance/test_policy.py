@@ -1,4 +1,4 @@
-"""Policy files: the three that ship, and what a wrong one is told."""
+"""Policy files: those that ship, and what a wrong one is told."""
 
 import pytest
 
@@ -10,7 +10,7 @@ SHIPPED = Settings.read({})
 
 
 def test_the_shipped_policies_can_be_read():
-    assert policies(SHIPPED) == ["cn", "eu", "minimal"]
+    assert policies(SHIPPED) == ["cn", "eu", "eu-disclosed", "minimal"]
     for name in policies(SHIPPED):
         policy = read_policy(name, SHIPPED)
         assert policy.name == name and policy.made_for and policy.iptc and policy.licence
@@ -31,22 +31,31 @@ def test_the_chinese_policy_asks_for_what_clause_5_asks_for():
     assert policy.glyph_height >= 0.05
 
 
+def test_the_disclosing_policy_hides_nothing_and_is_the_default_otherwise():
+    default, disclosed = (read_policy(name, SHIPPED) for name in ("eu", "eu-disclosed"))
+    assert disclosed.visible_picture and disclosed.visible_text and disclosed.audible_sound == "spoken"
+    assert "AI" in disclosed.wording
+    for switch in ("gb45438", "iptc", "prompt_information", "licence", "mark", "mark_strength"):
+        assert getattr(disclosed, switch) == getattr(default, switch)
+
+
 @pytest.mark.parametrize("name", ["de", "", "../policies/eu", "eu.toml", "EU"])
 def test_unknown_names_list_the_valid_ones(name):
-    with pytest.raises(NotFound, match="cn, eu, minimal"):
+    with pytest.raises(NotFound, match="cn, eu, eu-disclosed, minimal"):
         read_policy(name, SHIPPED)
 
 
 @pytest.mark.parametrize(
     ("old", "new", "named"),
     [
-        ("mark = true", "", "mark"),
+        ("mark = true\n", "", "mark"),
         ("mark = true", "mark = true\nmagic = 1", "magic"),
         ("gb45438 = true", 'gb45438 = "yes"', "gb45438"),
         ('corner = "bottom-right"', 'corner = "middle"', "corner"),
         ("glyph_height = 0.05", "glyph_height = 0.9", "glyph_height"),
         ('wording = "AI-generated"', 'wording = " "', "wording"),
         ("mark = true", "mark = ", "cannot be read"),
+        ("mark_strength = 1.0", "mark_strength = 9.0", "mark_strength"),
     ],
 )
 def test_a_wrong_file_is_told_what_is_wrong(tmp_path, old, new, named):
