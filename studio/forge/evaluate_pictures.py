@@ -3,9 +3,11 @@
     python -m studio.forge.evaluate_pictures --data /data/stickers --model checkpoints/signet-sticker \\
         --align checkpoints/signet-align --out report
 
-`report.json` holds every number with its 95 % interval; `unseen.png` and `seen.png` the pictures they were
-measured on; `neighbours.png` each drawn picture above the training picture nearest to it, which shows how
-much is memory. Naming is judged by signet-align, trained on the same artwork: it is a relative, not an
+`--align` may also be the folder of a run: then its newest averaged weights judge. `report.json` holds every
+number with its 95 % interval; `unseen.png` and `seen.png` the pictures they were measured on;
+`neighbours.png` beside `neighbours.md` each drawn picture and the training picture nearest to it, which shows
+how much is memory. Fréchet distances depend on the number of pictures: compare them with the floor of the
+same run only. Naming is judged by signet-align, trained on the same artwork: it is a relative, not an
 independent judge, and the report says so.
 """
 
@@ -82,13 +84,23 @@ def bootstrap(
     return Measured(measure(first, *rest), float(low), float(high), len(first))
 
 
+def spread_of(measure: Callable[..., float], *sides: Floats, repeats: int) -> Measured:
+    """As `bootstrap`, for distances: resampling repeats pictures, which moves every distance up, so only its
+    spread is taken and laid around the value (1.96 standard errors)."""
+    rng = np.random.default_rng(0)
+    first, *rest = sides
+    values = [measure(first[rng.integers(0, len(first), len(first))], *rest) for _ in range(repeats)]
+    value, error = measure(first, *rest), 1.96 * float(np.std(values))
+    return Measured(value, value - error, value + error, len(first))
+
+
 class Evaluation:
     """The parts of a published folder, the judge and the data, brought together once."""
 
     def __init__(
         self, data: PictureData, model: Path, align: Path, *, steps: int = 24, guidance: float = 3.5
     ) -> None:
-        from studio.nets.align import Aligner
+        from studio.forge.publish_sticker import trained
         from studio.nets.autoencoder import Autoencoder
         from studio.nets.transformer import StickerTransformer
 
@@ -98,7 +110,7 @@ class Evaluation:
         self.data, self.steps, self.guidance = data, steps, guidance
         self.transformer = StickerTransformer.from_pretrained(model / "transformer").float().eval()
         self.autoencoder = Autoencoder.from_pretrained(model / "vae").float().eval()
-        self.judge = Aligner.from_pretrained(align).float().eval()
+        self.judge = trained("align", align).model.float().eval()
 
     def drawn(self, rows: NDArray[np.int64], caption: int, seed: int = 0) -> torch.Tensor:
         """float (n, 3, 64, 64) in −1…1: one picture of each row's caption in that row's style."""
@@ -173,10 +185,10 @@ def evaluate(evaluation: Evaluation, out: Path, count: int = 200) -> dict[str, M
             real = judge.features(load(data, data.indices(split)))
             rebuilt = evaluation.autoencoder(load(data, rows)).clamp(-1, 1)
             for word, seen in (("drawn", pictures), ("floor", rebuilt)):
-                results[f"{name}/frechet_{word}"] = bootstrap(
+                results[f"{name}/frechet_{word}"] = spread_of(
                     frechet_distance, judge.features(seen), real, repeats=20
                 )
-                results[f"{name}/kernel_{word}"] = bootstrap(
+                results[f"{name}/kernel_{word}"] = spread_of(
                     kernel_distance, judge.features(seen), real, repeats=50
                 )
             if name == "unseen":
@@ -185,6 +197,7 @@ def evaluate(evaluation: Evaluation, out: Path, count: int = 200) -> dict[str, M
                 results["unseen/nearest_similarity"] = bootstrap(share, similarity)
                 pairs = torch.stack([pictures[:24], load(data, near[:24])], 1).flatten(0, 1)
                 _save(out / "neighbours.png", pairs)
+                (out / "neighbours.md").write_text(_neighbours(data, rows, near, similarity), "utf-8")
     report = {name: asdict(value) for name, value in results.items()}
     (out / "report.json").write_text(json.dumps(report, indent=1) + "\n", "utf-8")
     return results
@@ -200,6 +213,27 @@ def spread(rows: NDArray[np.int64], count: int) -> NDArray[np.int64]:
 def _each_psnr(drawn: torch.Tensor, real: torch.Tensor) -> Measured:
     values = np.array([psnr(drawn[i : i + 1], real[i : i + 1]) for i in range(len(real))])
     return bootstrap(lambda sample: float(sample.mean()), values)
+
+
+def _neighbours(
+    data: PictureData, rows: NDArray[np.int64], near: NDArray[np.int64], similarity: Floats
+) -> str:
+    """A page on memory: every prompt, the training picture nearest to what was drawn for it, how near."""
+    lines = [
+        "# Nearest training pictures",
+        "",
+        "Prompts of concepts never seen in training. In the picture each drawn one stands left of the training",
+        "picture nearest to it by the features of signet-align; 1 would be the same picture.",
+        "",
+        "![drawn and nearest](neighbours.png)",
+        "",
+        "| prompt | nearest training picture | cosine similarity |",
+        "|---|---|---|",
+    ]
+    for row, place, value in zip(rows, near, similarity, strict=True):
+        seen = data.records[place]
+        lines.append(f"| {data.records[row].captions[0]} | {seen.concept}, {seen.style} | {value:.3f} |")
+    return "\n".join([*lines, ""])
 
 
 def _save(file: Path, pictures: torch.Tensor) -> None:

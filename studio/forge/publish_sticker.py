@@ -23,6 +23,7 @@ PARTS = {
     "transformer": ("studio.nets.transformer", "StickerTransformer"),
     "vae": ("studio.nets.autoencoder", "Autoencoder"),
     "upscaler": ("studio.nets.upscaler", "Upscaler"),
+    "align": ("studio.nets.align", "Aligner"),  # not of the pipeline; its judge
 }
 
 
