@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from studio.cli.context import Context
-from studio.provenance.trust import from_folder, refresh, trust_list
+from studio.provenance.trust import from_file, refresh, trust_list
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -21,7 +21,7 @@ def show(context: typer.Context) -> None:
     here: Context = context.obj
     listed = trust_list(here.settings())
     print(listed.told)
-    for one in x509.load_pem_x509_certificates(listed.signers.encode()):
+    for one in x509.load_pem_x509_certificates(listed.pem.encode()):
         name = "".join(c if c.isprintable() else "�" for c in one.subject.rfc4514_string())
         print(f"  until {one.not_valid_after_utc:%Y-%m-%d}  {name}")
 
@@ -29,11 +29,10 @@ def show(context: typer.Context) -> None:
 @app.command(name="refresh")
 def refresh_(
     context: typer.Context,
-    folder: Annotated[
-        Path | None,
-        typer.Option(help="Folder of lists that were fetched already, for machines without a network."),
+    file: Annotated[
+        Path | None, typer.Option(help="A list that was fetched already, for machines without a network.")
     ] = None,
 ) -> None:
-    """Fetch the current C2PA trust lists from their publisher; they count from now on."""
+    """Fetch the current C2PA trust list from its publisher; it counts from now on."""
     here: Context = context.obj
-    print(refresh(here.settings(), from_folder(folder) if folder else None).told)
+    print(refresh(here.settings(), from_file(file) if file else None).told)

@@ -19,7 +19,7 @@ from studio.provenance.encode import sniff
 from studio.types import Sound
 
 MOST_PIXELS, MOST_SECONDS = 4_000_000, 3600
-THUMB = 480
+THUMB, WAVE = 480, 160
 MOST_WORDS = 1_500
 """Words of each text that are compared; beyond, comparing takes too long."""
 Piece = tuple[str, str]
@@ -27,11 +27,14 @@ Piece = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What can be shown of a file: its words, its length in seconds, or a small JPEG; `facts` are (name, value)."""
+    """What can be shown of a file: its words, its length in seconds and its loudest moments, or a small JPEG.
+
+    `wave` are peaks from 0 to 1, evenly over the recording; `facts` are (name, value)."""
 
     text: str | None = None
     seconds: float | None = None
     thumb: bytes | None = None
+    wave: tuple[float, ...] = ()
     facts: tuple[tuple[str, str], ...] = ()
 
 
@@ -66,7 +69,7 @@ def _look(data: bytes, media_type: str | None) -> Given:
         seconds = len(shown.samples) / shown.sample_rate
         channels = {1: "mono", 2: "stereo"}.get(shown.samples.shape[1], f"{shown.samples.shape[1]} channels")
         length = ("Length", f"{seconds:.2f} s"), ("Sound", f"{shown.sample_rate:,} Hz, {channels}")
-        return Given(seconds=seconds, facts=_facts(data, media_type, *length))
+        return Given(seconds=seconds, wave=_wave(shown), facts=_facts(data, media_type, *length))
     return Given(thumb=_thumb(shown), facts=_facts(data, media_type, *_size(data)))
 
 
@@ -79,6 +82,14 @@ def _size(data: bytes) -> tuple[tuple[str, str], ...]:
 
     with Image.open(io.BytesIO(data)) as picture:
         return (("Pixels", f"{picture.width} × {picture.height}"),)
+
+
+def _wave(sound: Sound) -> tuple[float, ...]:
+    import numpy as np
+
+    loudest = np.abs(sound.samples).max(axis=1)
+    pieces = np.array_split(loudest, min(WAVE, max(1, len(loudest))))
+    return tuple(float(min(1.0, piece.max())) if len(piece) else 0.0 for piece in pieces)
 
 
 def _thumb(pixels: Any) -> bytes:

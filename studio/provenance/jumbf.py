@@ -146,8 +146,10 @@ def _check_padding(store: bytes, box: Box) -> None:
     for key, pair in _pairs(store, first, last):
         if key not in UNSIGNED:
             raise Malformed("the signature has an unknown header")
-        if key in PADS and pair[_head(pair, 1 + len(key))[2] :].strip(b"\0"):
-            raise Malformed("the padding of the signature was changed")
+        if key in PADS:
+            major, _, content = _head(pair, 1 + len(key))
+            if major != 2 or pair[content:].strip(b"\0"):
+                raise Malformed("the padding of the signature was changed")
     if store[last] != 0xF6 or _skip(store, last + 1) != box.end:  # no payload, then the signature itself
         raise Malformed("the signature is not detached")
 

@@ -12,7 +12,7 @@ import io
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 STORE_TYPE = "application/c2pa"
 # Our own digest of bytes that the C2PA hash of a container leaves out.
 UNBOUND = "org.signet.unbound"
-# Names the C2PA trust list in the library's report; signers that this studio itself knows go first.
-LISTED = "https://github.com/c2pa-org/conformance-public"
 State = Literal["absent", "trusted", "listed", "unknown_signer", "expired", "invalid", "altered", "damaged"]
 
 
@@ -58,13 +56,13 @@ class Reading:
         return self.state in ("trusted", "listed", "unknown_signer", "expired", "invalid")
 
 
-def context(anchors: str, listed: TrustList | None = None) -> c2pa.Context:
+def context(anchors: str) -> c2pa.Context:
     """Settings of the C2PA library for one set of trusted certificates; safe to share between threads."""
-    return _context(anchors, listed, os.getpid())
+    return _context(anchors, os.getpid())
 
 
 @lru_cache(maxsize=8)
-def _context(anchors: str, listed: TrustList | None, process: int) -> c2pa.Context:
+def _context(anchors: str, process: int) -> c2pa.Context:
     """One for each process: the library refuses to use after a fork what was made before it."""
     import c2pa
 
@@ -72,14 +70,8 @@ def _context(anchors: str, listed: TrustList | None, process: int) -> c2pa.Conte
         "verify": {"remote_manifest_fetch": False, "ocsp_fetch": False, "verify_after_sign": False},
         "builder": {"thumbnail": {"enabled": False}},
     }
-    trust: dict[str, Any] = {"user_anchors": anchors} if anchors else {}
-    if listed is not None:
-        lists = (("manifest", listed.signers), ("tsa", listed.stampers))
-        trust["anchors"] = [
-            {"trust_kind": kind, "trust_uri": LISTED, "trust_anchors": pem} for kind, pem in lists
-        ]
-    if trust:
-        settings["trust"] = trust
+    if anchors:
+        settings["trust"] = {"user_anchors": anchors}
     return c2pa.Context.from_dict(settings)
 
 
@@ -89,7 +81,6 @@ class _Found:
 
     manifest: dict[str, Any]
     manifests: dict[str, Any]
-    listed: bool = False
     success: set[str] = field(default_factory=set)
     failure: set[str] = field(default_factory=set)
 
@@ -97,17 +88,26 @@ class _Found:
 def read(data: bytes, media_type: str, anchors: str, listed: TrustList | None = None) -> Reading:
     """The credential in a file's bytes; never raises for what the file contains.
 
-    `anchors` (PEM) are signers that this studio itself knows; for those of `listed` others vouch.
+    `anchors` (PEM) are signers that this studio itself knows; for those of `listed` others vouch, and they are
+    asked only about signers that nobody here knows.
     """
+    reading = _read(data, media_type, anchors)
+    if listed is None or reading.known or reading.state in ("absent", "damaged"):
+        return reading
+    others = _read(data, media_type, listed.pem, strict=False)
+    return replace(others, state="listed") if others.state == "trusted" else others
+
+
+def _read(data: bytes, media_type: str, anchors: str, *, strict: bool = True) -> Reading:
     import c2pa
 
     try:
         if media_type in armour.TEXT_TYPES:
-            return _read_text(data, anchors, listed)
+            return _read_text(data, anchors, strict)
         frame = frames.find(data, media_type)
         if data.count(b"jumb") > jumbf.MAX_BOXES:
             return Reading("damaged", "the credential is larger than any honest one")
-        with c2pa.Reader(media_type, io.BytesIO(data), context=context(anchors, listed)) as reader:
+        with c2pa.Reader(media_type, io.BytesIO(data), context=context(anchors)) as reader:
             found = _report(reader.detailed_json())
     except ValueError as problem:
         return Reading("damaged", str(problem))
@@ -123,10 +123,10 @@ def read(data: bytes, media_type: str, anchors: str, listed: TrustList | None = 
         frame = frames.Frame(
             b"", 0, 0, exact=False
         )  # the library saw a store that is not framed as it should be
-    return _judge(found, frame)
+    return _judge(found, frame, strict)
 
 
-def _read_text(data: bytes, anchors: str, listed: TrustList | None) -> Reading:
+def _read_text(data: bytes, anchors: str, strict: bool) -> Reading:
     import c2pa
 
     frame = armour.find(data)
@@ -135,7 +135,7 @@ def _read_text(data: bytes, anchors: str, listed: TrustList | None) -> Reading:
     if frame.store.count(b"jumb") > jumbf.MAX_BOXES:
         return Reading("damaged", "the credential is larger than any honest one")
     try:
-        with c2pa.Reader(STORE_TYPE, io.BytesIO(data), frame.store, context(anchors, listed)) as reader:
+        with c2pa.Reader(STORE_TYPE, io.BytesIO(data), frame.store, context(anchors)) as reader:
             found = _report(reader.detailed_json())
     except c2pa.C2paError as error:
         return Reading("damaged", short(error), failures=("unreadable",))
@@ -145,7 +145,7 @@ def _read_text(data: bytes, anchors: str, listed: TrustList | None) -> Reading:
         found.success.add("assertion.dataHash.match")
     else:
         found.failure.add("assertion.dataHash.mismatch")
-    return _judge(found, frame)
+    return _judge(found, frame, strict)
 
 
 def _bound(manifest: Mapping[str, Any], data: bytes, frame: frames.Frame) -> bool:
@@ -170,20 +170,15 @@ def _report(detailed: str) -> _Found:
     manifest = manifests.get(report.get("active_manifest"), {})
     if report.get("validation_state") == "Invalid" and not codes["failure"]:
         codes["failure"].add("invalid")
-    listed = any(
-        LISTED in entry.get("explanation", "")
-        for entry in results.get("success", [])
-        if entry.get("code") == "signingCredential.trusted"
-    )
-    return _Found(manifest, manifests, listed, codes["success"], codes["failure"])
+    return _Found(manifest, manifests, codes["success"], codes["failure"])
 
 
-def _judge(found: _Found, frame: frames.Frame | None) -> Reading:
+def _judge(found: _Found, frame: frames.Frame | None, strict: bool) -> Reading:
     """From status codes (C2PA 2.4, 15.2) to a state; integrity first, then trust."""
     claim, signature = found.manifest.get("claim", {}), found.manifest.get("signature", {})
     generator = claim.get("claim_generator_info") or {}
     generator = generator[0] if isinstance(generator, list) else generator
-    state, reason = _state(found, frame, str(generator.get("name", "")))
+    state, reason = _state(found, frame, str(generator.get("name", "")), strict)
     return Reading(
         state,
         reason,
@@ -204,24 +199,22 @@ EXPIRED = {"signingCredential.expired", "claimSignature.outsideValidity", "timeS
 MATCHES = {"assertion.dataHash.match", "assertion.bmffHash.match", "assertion.boxesHash.match"}
 
 
-def _state(found: _Found, frame: frames.Frame | None, generator: str) -> tuple[State, str]:
+def _state(found: _Found, frame: frames.Frame | None, generator: str, strict: bool) -> tuple[State, str]:
+    """`strict`: a trusted signer's store must be framed and padded as this studio does it."""
     if "claimSignature.validated" not in found.success or "claimSignature.mismatch" in found.failure:
         return "damaged", "the signature does not fit what it signs"
     rest = found.failure - UNTRUSTED - EXPIRED
     # A store of another tool may rightly look different where nothing is signed.
-    known, ours = "signingCredential.trusted" in found.success, generator == "Signet"
-    trusted = known and not found.listed
+    trusted, ours = "signingCredential.trusted" in found.success, generator == "Signet"
     if not MATCHES & found.success or any(code.endswith((".mismatch", ".missing", UNBOUND)) for code in rest):
         return "altered", "the content is not what was signed"
     loose = frame is not None and (not frame.exact or jumbf.loose(frame.store))
-    if (ours and rest) or ((ours or trusted) and loose):
+    if (ours and rest) or ((ours or (trusted and strict)) and loose):
         return "altered", "bytes around the signature were changed"
     if rest:
         return "invalid", "the credential breaks a rule of C2PA"
     if found.failure & EXPIRED:
         return "expired", "the signer's certificate is not valid today"
-    if found.listed:
-        return "listed", ""
     if not trusted:
         return "unknown_signer", "the signer is not one this studio knows"
     return "trusted", ""

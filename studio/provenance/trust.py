@@ -1,10 +1,11 @@
-"""Signers that others vouch for: the C2PA trust list and its list of time-stamp authorities.
+"""Signers that others vouch for: the C2PA trust list.
 
     trust_list(settings).told   →   "C2PA trust list of 2026-09-24 (30 authorities)"
 
 A snapshot comes with the studio (assets/trust); `refresh` puts a newer one into the home folder, which then
 counts instead. To be on the list says that the programme admitted the signer's authority, not that what a
-signer claims is so. Not here: revocation of single certificates, which would need the network at every check.
+signer claims is so. Not here: revocation of single certificates, which would need the network at every check, and
+the separate list of time-stamp authorities: the C2PA library would take those for authorities of signers.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import os
 import tomllib
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -20,18 +20,17 @@ from pathlib import Path
 from studio.errors import BadInput, StorageFull
 from studio.settings import Settings
 
-SIGNERS, STAMPERS, INDEX = "C2PA-TRUST-LIST.pem", "C2PA-TSA-TRUST-LIST.pem", "index.toml"
-SOURCE = "https://raw.githubusercontent.com/c2pa-org/conformance-public/main/trust-list/"
+NAME, INDEX = "C2PA-TRUST-LIST.pem", "index.toml"
+SOURCE = f"https://raw.githubusercontent.com/c2pa-org/conformance-public/main/trust-list/{NAME}"
 MAX_BYTES, SECONDS = 4 * 2**20, 20
 MAX_CERTIFICATES = 2000
 
 
 @dataclass(frozen=True, slots=True)
 class TrustList:
-    """Both lists as PEM; `taken` is the day they were fetched, `count` the authorities that vouch for signers."""
+    """The list as PEM; `taken` is the day it was fetched, `count` the authorities on it."""
 
-    signers: str
-    stampers: str
+    pem: str
     taken: date
     count: int
 
@@ -50,51 +49,39 @@ def trust_list(settings: Settings) -> TrustList:
     )
     try:
         index = tomllib.loads((folder / INDEX).read_text("utf-8"))
-        signers, stampers = ((folder / name).read_bytes() for name in (SIGNERS, STAMPERS))
-        digests = [hashlib.sha256(one).hexdigest() for one in (signers, stampers)]
-        whole = digests == [index["sha256"][SIGNERS], index["sha256"][STAMPERS]]
+        content = (folder / NAME).read_bytes()
+        whole = hashlib.sha256(content).hexdigest() == index["sha256"]
         taken = index["taken"]
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise BadInput(f"The trust list in {folder} cannot be read ({error}); {remedy}.") from error
     if not whole or not isinstance(taken, date):
         raise BadInput(f"The trust list in {folder} was changed; {remedy}.")
-    return TrustList(
-        signers.decode(), stampers.decode(), taken, signers.count(b"-----BEGIN CERTIFICATE-----")
-    )
+    return TrustList(content.decode(), taken, content.count(b"-----BEGIN CERTIFICATE-----"))
 
 
-def refresh(settings: Settings, read: Callable[[str], bytes] | None = None) -> TrustList:
-    """Fetch both lists, check them, and let them count from now on.
+def refresh(settings: Settings, content: bytes | None = None) -> TrustList:
+    """Fetch the list, check it, and let it count from now on.
 
-    `read` gives the bytes of a list by its file name; None asks their publisher. Raises BadInput for what is
+    `content` is a list that was fetched by other means; None asks the publisher. Raises BadInput for what is
     no list of authorities, and StorageFull; then the list that was in force stays in force.
     """
-    read = read or _published
-    lists = {name: read(name) for name in (SIGNERS, STAMPERS)}
-    for name, content in lists.items():
-        _check(name, content)
-    rows = [f'"{name}" = "{hashlib.sha256(content).hexdigest()}"' for name, content in lists.items()]
-    index = f"taken = {datetime.now(UTC).date()}\n\n[sha256]\n" + "\n".join(rows) + "\n"
-    _put(settings.home / "trust", lists | {INDEX: index.encode()})
+    content = _published() if content is None else content
+    _check(content)
+    index = f'taken = {datetime.now(UTC).date()}\nsha256 = "{hashlib.sha256(content).hexdigest()}"\n'
+    _put(settings.home / "trust", {NAME: content, INDEX: index.encode()})
     return trust_list(settings)
 
 
-def from_folder(folder: Path) -> Callable[[str], bytes]:
-    """Reads the lists from files that were fetched by other means, for machines without a network."""
-
-    def read(name: str) -> bytes:
-        try:
-            with (folder / name).open("rb") as file:
-                return file.read(MAX_BYTES + 1)
-        except OSError as error:
-            raise BadInput(
-                f"There must be a file {name} in {folder} ({error.strerror}); fetch it from {SOURCE}{name}."
-            ) from error
-
-    return read
+def from_file(path: Path) -> bytes:
+    """A list that was fetched by other means, for machines without a network. Raises BadInput."""
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read ({error.strerror}); fetch it from {SOURCE}.") from error
 
 
-def _published(name: str) -> bytes:
+def _published() -> bytes:
     import urllib.request
 
     class NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -103,22 +90,22 @@ def _published(name: str) -> bytes:
 
     opener = urllib.request.build_opener(NoRedirect)
     try:
-        with opener.open(SOURCE + name, timeout=SECONDS) as answer:
+        with opener.open(SOURCE, timeout=SECONDS) as answer:
             return bytes(answer.read(MAX_BYTES + 1))
     except (OSError, ValueError) as error:
         why = getattr(error, "reason", None) or error
         raise BadInput(
-            f"The trust list could not be fetched from {SOURCE}{name} ({why}); fetch both files on another"
-            " machine and name their folder with --folder."
+            f"The trust list could not be fetched from {SOURCE} ({why}); fetch it on another machine and name it"
+            " with --file."
         ) from error
 
 
-def _check(name: str, content: bytes) -> None:
+def _check(content: bytes) -> None:
     from cryptography import x509
 
     if len(content) > MAX_BYTES:
         raise BadInput(
-            f"{name} is larger than {MAX_BYTES >> 20} MB, so it is no trust list; nothing was changed."
+            f"This is larger than {MAX_BYTES >> 20} MB, so it is no trust list; nothing was changed."
         )
     try:
         certificates = x509.load_pem_x509_certificates(content)
@@ -126,9 +113,9 @@ def _check(name: str, content: bytes) -> None:
             one.extensions.get_extension_for_class(x509.BasicConstraints).value.ca for one in certificates
         )
     except (ValueError, x509.ExtensionNotFound) as error:
-        raise BadInput(f"{name} is not a list of certificates ({error}); nothing was changed.") from error
+        raise BadInput(f"This is not a list of certificates ({error}); nothing was changed.") from error
     if not authorities or not 0 < len(certificates) <= MAX_CERTIFICATES:
-        raise BadInput(f"{name} holds certificates that are no authorities; nothing was changed.")
+        raise BadInput("It holds certificates that are no authorities; nothing was changed.")
 
 
 def _put(folder: Path, files: dict[str, bytes]) -> None:

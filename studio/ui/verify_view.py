@@ -126,10 +126,9 @@ def _beside(shown: Shown) -> str:
     original, given = shown.original, shown.given
     assert original is not None
     faces = "".join(
-        f'<figure><img alt="{words}" src="data:image/jpeg;base64,{base64.b64encode(one.thumb).decode()}">'
-        f"<figcaption>{words}</figcaption></figure>"
+        f"<figure>{face}<figcaption>{words}</figcaption></figure>"
         for words, one in (("The original in the library", original), ("What was given", given))
-        if one.thumb
+        if (face := _face(one, words))
     )
     changes = "".join(
         f'<tr><th scope="row">{escape(name)}</th><td>{escape(before)}</td><td>{escape(after)}</td></tr>'
@@ -144,6 +143,22 @@ def _beside(shown: Shown) -> str:
     if original.text is not None and given.text is not None:
         words = _words(original.text, given.text)
     return f'<section class="sheet"><h3>Beside the original</h3><div class="faces">{faces}</div>{table}{words}</section>'
+
+
+def _face(one: Given, words: str) -> str:
+    """A small picture, or the loudness of a recording over its length."""
+    if one.thumb:
+        return f'<img alt="{words}" src="data:image/jpeg;base64,{base64.b64encode(one.thumb).decode()}">'
+    if not one.wave:
+        return ""
+    bars = "".join(
+        f'<rect class="heat" x="{3 * at}" y="{20 - 20 * peak:.1f}" width="2" height="{40 * peak:.1f}"/>'
+        for at, peak in enumerate(one.wave)
+    )
+    return (
+        f'<svg class="wave" viewBox="0 0 {3 * len(one.wave)} 40" preserveAspectRatio="none" role="img"'
+        f' aria-label="{words}, loudness over time">{bars}</svg>'
+    )
 
 
 def _words(original: str, given: str) -> str:

@@ -111,6 +111,16 @@ def test_any_flipped_bit_of_what_is_not_signed_shows(signed, name):
         assert media_type is None or not read(changed, media_type, signed.anchors).whole, at - frame.start
 
 
+@pytest.mark.parametrize("bit", range(8))
+@pytest.mark.parametrize("name", ["png", "mp3"])
+def test_head_of_the_padding_shows_every_flip(signed, name, bit):
+    """One bit makes a text of the padding's bytes, which is as long and as empty."""
+    data, frame = signed.files[name], signed.frame(name)
+    padding = data.rfind(b"cpad", frame.start, frame.end)
+    for at in range(padding, padding + 7):
+        assert not read(flipped(data, at, bit), MEDIA[name].type, signed.anchors).whole
+
+
 @pytest.mark.parametrize("name", ALL)
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.9, 0.999])
 def test_truncated_file_is_never_whole(signed, name, share):

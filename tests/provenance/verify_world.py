@@ -29,7 +29,7 @@ from studio.provenance.encode import encode
 from studio.provenance.keys import _signing, load_keys, mark_key
 from studio.provenance.manifest import SOURCE_TYPE
 from studio.provenance.seal import Sealer
-from studio.provenance.trust import SIGNERS, STAMPERS, refresh
+from studio.provenance.trust import refresh
 from studio.provenance.verify import Verifier
 from studio.settings import Settings
 from studio.types import Asset, Brief, Credential, ModelUse, Scorecard
@@ -62,8 +62,7 @@ class World:
         self.sealer = Sealer(self.settings, MEANS)
         self.other = Sealer(Settings.read({}, home=folder / "other"))
         self.camera, self.listed = Signer(), Signer("Lens Corp")
-        lists = {SIGNERS: self.listed.root, STAMPERS: Signer().root}
-        refresh(self.settings, lambda name: lists[name].encode())
+        refresh(self.settings, self.listed.root.encode())
         self.verifier = Verifier(
             self.settings,
             lambda key: next((one for one in self.shelf if key in (one.id, one.credential.produce_id)), None),
