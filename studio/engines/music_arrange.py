@@ -141,10 +141,13 @@ class _Arranger:
                 continue
             part = self.parts[number]
             lift = round(6 * section.first_bar / self.form.bars)
-            if part.pickup:
+            if part.pickup and start:
                 hits = self._lead_in(hits, part.pickup, start, lift)
             notes = (note for bar in part.bars for note in bar)
             hits += self._sung(notes, start, 80 + lift)
+        first = self.parts[0].pickup
+        if self.setting.loop and first:  # what leads into the beginning stands at the end
+            hits = self._lead_in(hits, first, self.form.bars * self.full, 6)
         if self.form.ending and hits:
             hits.append(self._last_note(hits[-1]))
         return hits
@@ -152,10 +155,6 @@ class _Arranger:
     def _lead_in(self, hits: list[Hit], pickup: Sequence[Note], start: int, lift: int) -> list[Hit]:
         ticks = sum(note.ticks for note in pickup)
         begin = start - ticks
-        if begin < 0:
-            if not self.setting.loop:
-                return hits
-            begin += self.form.bars * self.full  # in a loop it stands at the very end
         kept = [hit._replace(ticks=min(hit.ticks, begin - hit.start)) for hit in hits if hit.start < begin]
         return kept + self._sung(iter(pickup), begin, 74 + lift)
 

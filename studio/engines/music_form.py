@@ -10,9 +10,12 @@ from studio.nets.tune_tokens import METRES, TICKS
 # Sections in order, and what is held against each: A A B A and its extensions are preferred.
 _PATTERNS = {
     "A": 0.12, "AA": 0.14, "AB": 0.08, "ABA": 0.06, "AABA": 0.0, "AABB": 0.03, "AABBA": 0.03, "AABACA": 0.01,
-    "AABBAABA": 0.02, "ABC": 0.1, "AABBCC": 0.04, "AABACABA": 0.0, "AABBCCAABBA": 0.02, "AABACAABACABA": 0.02, "AABBCCAABBCCAABA": 0.02,
+    "AABBACA": 0.04, "AABBAABA": 0.02, "AABBACABA": 0.04, "AABBACAABA": 0.04, "AABACAAABACA": 0.04,
+    "AABBAACCAABBAA": 0.04, "ABC": 0.1, "AABBCC": 0.04, "AABACABA": 0.0, "AABBCCAABBA": 0.02, "AABACAABACABA": 0.02, "AABBCCAABBCCAABA": 0.02,
 }  # fmt: skip
+_PATTERNS |= {"AABBCC" * turns + "AABA": 0.04 for turns in range(3, 7)}  # fast and three minutes long
 _STRETCH = 0.1  # a tempo may be this much faster or slower than wished, so that the length is right
+_STRETCH_SHORT = 0.6  # a sonic logo rather hurries than lasts twice as long
 RING = 1.6  # seconds that the last chord may sound on
 
 
@@ -51,7 +54,8 @@ def plan_form(
     bar = METRES[metre] / TICKS * 60 / bpm
     wanted = max(seconds - (0 if loop else min(RING, seconds / 4)), 0.5) / bar
     best = min(_forms(bpm, loop, wanted, lengths), key=lambda form: _cost(form, wanted))
-    change = min(max(best.bars / wanted, 1 - _STRETCH), 1 + _STRETCH)
+    most = _STRETCH_SHORT if best.cut else _STRETCH
+    change = min(max(best.bars / wanted, 1 - _STRETCH), 1 + most)
     return replace(best, bpm=bpm * change)
 
 
@@ -60,7 +64,9 @@ def _forms(bpm: float, loop: bool, wanted: float, lengths: tuple[int, ...] | Non
     forms = [
         Form(pattern, tuple(chosen), intro, ending, bpm)
         for pattern in _PATTERNS
-        for chosen in ([lengths] if lengths else [[bars] * len(set(pattern)) for bars in (4, 8)])
+        for chosen in (
+            [lengths] if lengths else [[bars] * len(set(pattern)) for bars in ((4, 6, 8) if loop else (4, 8))]
+        )
         for intro, ending in edges
         if len(chosen) == len(set(pattern))
     ]
