@@ -24,6 +24,7 @@ from studio.forge.loop import LoopOptions, Rows, train
 from studio.forge.track import Track
 from studio.options import option, options_dict
 
+CALIBRATION = 24  # training examples kept as tokens: four-bit rounding keeps what the model computes on them
 HELD_OUT = 20  # test examples kept as tokens, so that published files can be measured
 
 
@@ -164,6 +165,8 @@ def keep(recipe: str, model: Any, work: Work, options: Any, report: Mapping[str,
     """Write report.json, held-out tokens and `model/` with its lineage; the folder of the model."""
     held_out = [(one.ids, one.start) for one in work.part("test")[:HELD_OUT]]
     (track.folder / "held_out.json").write_text(json.dumps(held_out) + "\n", "utf-8")
+    examples = [(one.ids, one.start) for one in work.part("train")[:CALIBRATION]]
+    (track.folder / "calibration.json").write_text(json.dumps(examples) + "\n", "utf-8")
     (track.folder / "report.json").write_text(json.dumps(report, indent=1) + "\n", "utf-8")
     lineage = work.lineage.after(recipe, work.data, options_dict(options), report)
     save_model(model, work.tokenizer, lineage, track.folder / "model")

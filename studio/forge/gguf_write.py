@@ -12,21 +12,37 @@ What is *not* here: other architectures, RoPE scaling, tokenizers that are not b
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from studio.errors import BadInput
 from studio.forge.gguf_names import LAYER, OUTSIDE, PRE_TOKENIZERS
+from studio.forge.gguf_round import q4_1
+
+if TYPE_CHECKING:
+    import torch
 
 KINDS = ("F32", "F16", "Q8_0", "Q4_1")
 
 
-def write_gguf(model: Any, tokenizer: Any, path: Path, kind: str, *, name: str, licence: str = "") -> None:
-    """One whole model. Raises BadInput for a model or tokenizer that has no place in such a file."""
+def write_gguf(
+    model: Any,
+    tokenizer: Any,
+    path: Path,
+    kind: str,
+    *,
+    name: str,
+    licence: str = "",
+    products: Mapping[str, torch.Tensor] | None = None,
+) -> None:
+    """One whole model. `products` (gguf_round.input_products) make four bits keep what was learnt.
+
+    Raises BadInput for a model or tokenizer that has no place in such a file.
+    """
     from gguf import GGMLQuantizationType, GGUFWriter, LlamaFileType
 
     check_architecture(model.config)
@@ -38,9 +54,11 @@ def write_gguf(model: Any, tokenizer: Any, path: Path, kind: str, *, name: str, 
     writer.add_quantization_version(2)
     _add_shape(writer, model.config)
     add_tokenizer(writer, tokenizer, model.config.vocab_size)
+    known = {gguf_name(key): product for key, product in (products or {}).items()}
     for tensor, values in tensors(model):
         stored = GGMLQuantizationType[_stored_as(tensor, values, kind)]
-        writer.add_tensor(tensor, _packed(tensor, values, stored), raw_dtype=stored)
+        packed = _packed(tensor, values, stored, known.get(tensor))
+        writer.add_tensor(tensor, packed, raw_dtype=stored)
     _finish(writer)
 
 
@@ -181,11 +199,15 @@ def _stored_as(tensor: str, values: NDArray[np.float32], kind: str) -> str:
     return "Q8_0" if kind == "Q4_1" and tensor in ("token_embd.weight", "output.weight") else kind
 
 
-def _packed(tensor: str, values: NDArray[np.float32], stored: Any) -> NDArray[Any]:
-    from gguf import quants
+def _packed(
+    tensor: str, values: NDArray[np.float32], stored: Any, product: torch.Tensor | None
+) -> NDArray[Any]:
+    from gguf import GGMLQuantizationType, quants
 
     if not np.isfinite(values).all():
         raise BadInput(f"{tensor} holds values that are no numbers; train again with a lower learning rate.")
+    if stored == GGMLQuantizationType.Q4_1 and product is not None:
+        return q4_1(values, product)
     return np.asarray(quants.quantize(values, stored))
 
 

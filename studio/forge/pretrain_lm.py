@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from studio.errors import BadInput
 from studio.forge.base import recipes
 from studio.forge.data import Data, read_data
-from studio.forge.finetune_lm import HELD_OUT, check_begin, finished
+from studio.forge.finetune_lm import CALIBRATION, HELD_OUT, check_begin, finished
 from studio.forge.gguf_names import pre_tokenizer
 from studio.forge.lm_base import save_model
 from studio.forge.lm_record import Lineage
@@ -91,6 +91,8 @@ class PretrainLm:
         (track.folder / "report.json").write_text(json.dumps(report, indent=1) + "\n", "utf-8")
         held_out = [(row.tolist(), 1) for row in packed["test"][:HELD_OUT]]
         (track.folder / "held_out.json").write_text(json.dumps(held_out) + "\n", "utf-8")
+        examples = [(row.tolist(), 1) for row in packed["train"][:CALIBRATION]]
+        (track.folder / "calibration.json").write_text(json.dumps(examples) + "\n", "utf-8")
         lineage = Lineage().after(self.name, found, options_dict(options), report)
         save_model(model, tokenizer, lineage, track.folder / "model")
         return track.folder / "model"

@@ -24,6 +24,7 @@ from studio.errors import BadInput
 from studio.forge.base import recipes
 from studio.forge.finetune_lm import LanguageOptions, Work, finished, keep, prepare, trainable
 from studio.forge.gguf_read import GgufModel
+from studio.forge.gguf_round import input_products
 from studio.forge.gguf_write import check_architecture, write_gguf
 from studio.forge.lm_task import Encoded, LanguageTask, collate, perplexity
 from studio.forge.loop import Rows, train
@@ -184,10 +185,15 @@ def quantise(model: Any, work: Work, steps: Steps, track: Track) -> None:
         p.numel() for layer in model.get_decoder().layers for p in layer.parameters() if p.ndim > 1
     )
     steps.add("int8 in PyTorch", eight, megabytes=half_megabytes(model) - matrices / 1e6)
-    for kind in ("Q8_0", "Q4_1"):
-        file = track.folder / f"{kind.lower()}.gguf"
-        write_gguf(model, work.tokenizer, file, kind, name="pruned")
-        steps.add(f"GGUF {kind}", GgufModel(file).model(), file.stat().st_size / 1e6, timed=False)
+    examples = work.part("train")[:CALIBRATION]
+    products = input_products(
+        model, [collate(examples[at : at + 8], "cpu") for at in range(0, len(examples), 8)]
+    )
+    whole = steps.start, "start as GGUF Q8_0", "Q8_0"
+    for source, name, kind in (whole, (model, "GGUF Q8_0", "Q8_0"), (model, "GGUF Q4_1", "Q4_1")):
+        file = track.folder / "step.gguf"
+        write_gguf(source, work.tokenizer, file, kind, name="step", products=products)
+        steps.add(name, GgufModel(file).model(), file.stat().st_size / 1e6, timed=False)
         file.unlink()  # publishing writes it anew
 
 

@@ -18,9 +18,11 @@ from typing import Any
 
 from studio.catalog import DataSource
 from studio.errors import BadInput
+from studio.forge.gguf_round import input_products
 from studio.forge.gguf_write import check_architecture, write_gguf, write_lora_gguf
 from studio.forge.lm_base import load_base
 from studio.forge.lm_record import Lineage, read_lineage
+from studio.forge.lm_task import Encoded, collate
 from studio.types import LicenceNote
 
 QUANTISED = {"model-q8_0.gguf": "Q8_0", "model-q4_1.gguf": "Q4_1"}
@@ -86,8 +88,11 @@ def _write_files(run: Path, model_folder: Path, lineage: Lineage, folder: Path, 
     except BadInput:
         shutil.copytree(model_folder, folder, dirs_exist_ok=True)
         return Staged(folder, model_folder, lineage, ())
+    examples = [Encoded(ids, start) for ids, start in _examples(run / "calibration.json")]
+    batches = [collate(examples[at : at + 8], "cpu") for at in range(0, len(examples), 8)]
+    products = input_products(base.model, batches)
     for file, kind in QUANTISED.items():
-        write_gguf(base.model, base.tokenizer, folder / file, kind, name=name)
+        write_gguf(base.model, base.tokenizer, folder / file, kind, name=name, products=products)
     files = tuple(QUANTISED)
     # An adapter is of use only over a model that others have, not over the result of an earlier run.
     alone = len(lineage.steps) == 1 and lineage.steps[0]["recipe"] != "prune"
@@ -112,12 +117,13 @@ def _probe(run: Path, tokenizer: Any) -> list[int]:
 
 def read_held_out(run: Path) -> list[tuple[list[int], int]]:
     """(token numbers, first that counts) of the held-out examples that a run kept for measuring."""
-    file = run / "held_out.json"
-    return (
-        [(list(ids), int(start)) for ids, start in json.loads(file.read_text("utf-8"))]
-        if file.exists()
-        else []
-    )
+    return _examples(run / "held_out.json")
+
+
+def _examples(file: Path) -> list[tuple[list[int], int]]:
+    if not file.exists():
+        return []
+    return [(list(ids), int(start)) for ids, start in json.loads(file.read_text("utf-8"))]
 
 
 def appear(staged: Staged, release: Release, measured: Sequence[Mapping[str, Any]]) -> Path:
