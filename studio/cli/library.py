@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from studio.cli.context import Context
-from studio.companions import write_beside
 from studio.cli.show import asset_json, asset_line
+from studio.companions import write_beside
 from studio.errors import NotFound
 from studio.library.votes import CHOICES, Choice
 from studio.service import LOCAL
