@@ -149,6 +149,7 @@ def _mistaken(settings: Settings, tokenize: Callable[[str], list[int]], count: i
     hits = sum(value <= LIKELY_AT for value in values)
     ks_note = f"Kolmogorov–Smirnov D = {uniform.statistic:.4f}; {hits} of {count} at or below {LIKELY_AT:g}"
     share = float(np.mean(np.array(values) <= 0.01))
+    low, high = wilson(round(share * count), count)
     return [
         Figure(
             "uniform",
@@ -159,7 +160,15 @@ def _mistaken(settings: Settings, tokenize: Callable[[str], list[int]], count: i
             bool(uniform.pvalue > 0.01),
             note=ks_note,
         ),
-        Figure("at_1_percent", share, "found", count, "0.005–0.015", 0.005 <= share <= 0.015),
+        Figure(
+            "at_1_percent",
+            share,
+            "found",
+            count,
+            "0.01 within its interval",
+            low <= 0.01 <= high,
+            note=f"95 % interval {low:.4f}–{high:.4f}",
+        ),  # fmt: skip
     ]
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 STRENGTH = 1.5
 """Root mean square of the change in blue on a flat fill, in levels of 255."""
-PASSES = 4
+PASSES = 3
 _AIM = 1.2
 _JPEG_QUALITY = 50
 _LOUDEST = 1.8
