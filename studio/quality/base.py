@@ -6,6 +6,7 @@ with the reason; it never returns zero for "unknown". `Sample` decodes a file on
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -38,6 +39,12 @@ class Sample:
     required: tuple[str, ...] = ()
     forbidden: tuple[str, ...] = ()
     models: Mapping[str, Path] = field(default_factory=dict)
+
+    @cached_property
+    def digest(self) -> bytes:
+        """SHA-256 of the file."""
+        with self.path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").digest()
 
     @cached_property
     def text(self) -> str:

@@ -21,6 +21,7 @@ from studio.quality import batch_sets, batch_text
 from studio.quality.base import Metric, Sample, Withheld, metrics
 from studio.quality.batch_items import Item, drawn, read_items
 from studio.quality.bootstrap import mean_interval
+from studio.quality.cache import ScoreCache, cache_of
 from studio.quality.card import score_one, with_models
 from studio.quality.features import features
 from studio.settings import Settings
@@ -106,7 +107,7 @@ def measure(
         kind, candidates.name, len(items), references.name if references else None,
         len(others) if others is not None else None, datetime.now(UTC).isoformat(timespec="seconds"),
     )  # fmt: skip
-    _score_items(found, items, catalog, tell)
+    _score_items(found, items, catalog, cache_of(settings.home), tell)
     steps = batch_text.steps(items, others) if kind == "text" else []
     for family in features.values():
         if kind in family.kinds:
@@ -131,7 +132,9 @@ def _try(found: Evaluation, name: str, step: Callable[[], Iterator[Score]]) -> N
 # --- Output by output -----------------------------------------------------------------------------
 
 
-def _score_items(found: Evaluation, items: Sequence[Item], catalog: Catalog, tell: Tell) -> None:
+def _score_items(
+    found: Evaluation, items: Sequence[Item], catalog: Catalog, cache: ScoreCache, tell: Tell
+) -> None:
     chosen = [metric for metric in metrics.values() if found.kind in metric.kinds]
     values: dict[str, list[Score]] = {metric.name: [] for metric in chosen}
     missing: dict[str, Counter[str]] = {metric.name: Counter() for metric in chosen}
@@ -140,7 +143,7 @@ def _score_items(found: Evaluation, items: Sequence[Item], catalog: Catalog, tel
         tell(0.6 * i / len(some), f"scoring {item.name}")
         sample = with_models(item.sample, chosen, catalog)
         for metric in chosen:
-            score, reason = _one(metric, sample, catalog)
+            score, reason = _one(metric, sample, catalog, cache)
             if score is None:
                 missing[metric.name][reason] += 1
             else:
@@ -153,9 +156,11 @@ def _score_items(found: Evaluation, items: Sequence[Item], catalog: Catalog, tel
             found.withheld[name] = missing[name].most_common(1)[0][0]
 
 
-def _one(metric: type[Metric], sample: Sample, catalog: Catalog) -> tuple[Score | None, str]:
+def _one(
+    metric: type[Metric], sample: Sample, catalog: Catalog, cache: ScoreCache
+) -> tuple[Score | None, str]:
     try:
-        return score_one(metric, sample, catalog), ""
+        return score_one(metric, sample, catalog, cache), ""
     except (Withheld, StudioError) as reason:
         return None, str(reason)
     except Exception as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,6 +29,10 @@ class Line(Sample):
     """A text that came as a line of a file rather than as a file of its own."""
 
     given: str = ""
+
+    @cached_property
+    def digest(self) -> bytes:
+        return hashlib.sha256(self.given.encode("utf-8", "surrogatepass")).digest()
 
     @cached_property
     def text(self) -> str:

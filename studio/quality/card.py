@@ -13,6 +13,7 @@ from dataclasses import replace
 from studio.catalog import Catalog
 from studio.errors import StudioError
 from studio.quality.base import Metric, Sample, Withheld, metrics
+from studio.quality.cache import ScoreCache, cache_of
 from studio.quality.language import language
 from studio.quality.reference import ReferenceSet, reference_for
 from studio.settings import Settings
@@ -37,12 +38,12 @@ def make_scorecard(sample: Sample, catalog: Catalog, settings: Settings, costly:
         reference = _reference(sample, settings)
     except (Withheld, StudioError) as reason:
         withheld["percentiles"] = str(reason)
-    scores = []
+    scores, cache = [], cache_of(settings.home)
     for metric in chosen:
         try:
             if getattr(metric, "costly", False) and not costly:
                 raise Withheld("takes seconds; run it from Evaluate")
-            scores.append(_place(metric, score_one(metric, sample, catalog), reference, withheld))
+            scores.append(_place(metric, score_one(metric, sample, catalog, cache), reference, withheld))
         except (Withheld, StudioError) as reason:
             withheld[metric.name] = str(reason)
         except Exception as error:
@@ -59,14 +60,19 @@ def with_models(sample: Sample, chosen: Iterable[type[Metric]], catalog: Catalog
     )
 
 
-def score_one(metric: type[Metric], sample: Sample, catalog: Catalog) -> Score:
+def score_one(
+    metric: type[Metric], sample: Sample, catalog: Catalog, cache: ScoreCache | None = None
+) -> Score:
     """Without percentile. Raises Withheld, or ModelMissing with the command that gets the model."""
     for name in metric.needs:
         if name not in sample.models:
             if name not in catalog.names:
                 raise Withheld(f"needs the model {name}, which this studio does not have yet")
             catalog.require(name)
-    score = metric().score(sample)
+    if cache is None:
+        score = metric().score(sample)
+    else:
+        score = cache.score(metric, sample, {name: catalog.get(name).revision for name in metric.needs})
     if not math.isfinite(score.value):
         raise Withheld("gave no finite number")
     return score

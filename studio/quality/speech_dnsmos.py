@@ -23,7 +23,8 @@ WINDOW = int(9.01 * RATE)
 LEAST_SECONDS = 1.0
 LEAST_SPEECH = 0.3
 BATCH = 4
-# A window costs a third of a second; so many keep scoring a small share of the time to speak.
+# A window costs a third of a second: one for each nine seconds spoken, and no more than so many, keep
+# scoring a small share of the time to speak.
 MOST_WINDOWS = 4
 # Published calibration of the raw outputs (signal, background, overall): a x² + b x + c.
 CALIBRATION = (
@@ -101,7 +102,8 @@ class Dnsmos:
         share = speech_share(mono)
         if share < LEAST_SPEECH:
             raise Withheld(f"judges speech only, and speech is heard in {share:.0%} of this sound")
-        signal, background, overall = dnsmos(mono, sample.models["dnsmos"], MOST_WINDOWS)
+        windows = min(MOST_WINDOWS, -(-len(mono) // WINDOW))
+        signal, background, overall = dnsmos(mono, sample.models["dnsmos"], windows)
         return Score(
             self.name, overall, "opinion, 1–5", "higher", "one person speaking, 1 s and more; not music, not the words",
             "DNSMOS P.835", "sig_bak_ovr", detail=f"voice {signal:.2f}, background {background:.2f}",
