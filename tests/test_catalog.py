@@ -386,3 +386,13 @@ def test_a_damaged_lock_is_one_sentence(settings: Settings) -> None:
         (folder / "lock.json").write_text(text)
         with pytest.raises(BadInput, match=r"tiny/lock\.json"):
             catalog_of(settings, tiny=entry)
+
+
+def test_a_model_published_meanwhile_is_found_and_listed_after_a_refresh(settings: Settings) -> None:
+    catalog = catalog_of(settings, tiny=GOOD)
+    write_entries(settings.checkpoints, tiny=GOOD, newer=GOOD)
+    assert [model.name for model in catalog.of_kind("text")] == ["tiny"]
+    assert catalog.get("newer").title == "Tiny"
+    write_entries(settings.checkpoints, newer=GOOD, newest=GOOD)
+    catalog.refresh()
+    assert set(catalog.names) == {"newer", "newest"}

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from studio.errors import BadInput, NotFound
+from studio.errors import BadInput, NotFound, StudioError
 from studio.forge.runs import Run, command, differences
 from studio.forge.track import read_curve
 from studio.settings import Settings
@@ -246,3 +246,17 @@ def test_damaged_records_do_not_hide_the_others(opened: Callable[[], Trainings],
         (door.folder / name / "run.json").write_text(text)
     (door.folder / "stray.txt").write_text(json.dumps({}))
     assert [run.name for run in door.runs()] == ["good"]
+
+
+def test_only_a_finished_language_model_is_published(opened: Callable[[], Trainings], points: Path) -> None:
+    """The whole way to the catalog is tested with real weights in tests/forge/test_publish_lm.py."""
+    door = opened()
+    door.submit("tiny", points, {"pause": 0.0, "epochs": 1, "wrong": "input"}, name="bad")
+    finish(door, "bad")
+    with pytest.raises(BadInput, match="bad is failed; train it to its end first"):
+        door.publish("bad", "anything")
+    door.submit("tiny", points, {"pause": 0.0, "epochs": 1}, name="good")
+    finish(door, "good")
+    with pytest.raises(StudioError, match="holds no finished language model") as caught:
+        door.publish("good", "anything")
+    assert not str(caught.value).startswith("signet:")
