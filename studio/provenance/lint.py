@@ -84,13 +84,17 @@ class Assertions:
         return found[0] if len(found) == 1 and isinstance(found[0], dict) else {}
 
     def actions(self) -> list[dict[str, Any]]:
+        """All actions; a source type that is no text, which only a hostile signer writes, reads as some text."""
+        lists = [data.get("actions") for data in self.all(ACTIONS) if isinstance(data, dict)]
         found = [
-            action
-            for data in self.all(ACTIONS)
-            if isinstance(data, dict)
-            for action in data.get("actions", [])
+            action for one in lists if isinstance(one, list) for action in one if isinstance(action, dict)
         ]
-        return [action for action in found if isinstance(action, dict)]
+        return [
+            action
+            if isinstance(kind := action.get("digitalSourceType"), str | None)
+            else action | {"digitalSourceType": str(kind)}
+            for action in found
+        ]
 
 
 def lint(

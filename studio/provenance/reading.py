@@ -178,6 +178,7 @@ def _judge(found: _Found, frame: frames.Frame | None, strict: bool) -> Reading:
     claim, signature = found.manifest.get("claim", {}), found.manifest.get("signature", {})
     generator = claim.get("claim_generator_info") or {}
     generator = generator[0] if isinstance(generator, list) else generator
+    generator = generator if isinstance(generator, Mapping) else {}
     state, reason = _state(found, frame, str(generator.get("name", "")), strict)
     return Reading(
         state,

@@ -22,12 +22,26 @@ from verify_world import FORBIDDEN, Signer, foreign, plain, resaved
 
 from studio.bench.seal_fuzz import Range, broken, flips
 from studio.provenance.keys import mark_key
+from studio.provenance.layers import layers_of
 from studio.provenance.reading import Reading
 from studio.provenance.seal import Sealer
+from studio.provenance.statements import Evidence, judge
 from studio.provenance.tree import MAX_DEPTH, MAX_PARTS, ingredients
 from studio.provenance.verify import Verifier
 from studio.settings import ROOT, Settings
 
+LABELS = (
+    "c2pa.actions",
+    "c2pa.actions.v2__1",
+    "org.signet.generation",
+    "org.signet.marks",
+    "c2pa.ingredient",
+    "x",
+)
+KEYS = (
+    "actions", "action", "digitalSourceType", "model", "title", "produce_id", "marks", "value", "activeManifest", "url",
+    "assertion_store", "c2pa.ingredient", "validationResults", "failure", "code", "relationship", "signature", "issuer",
+)  # fmt: skip
 SECONDS = 5  # of processor time for one file, on a machine of any speed
 
 
@@ -224,6 +238,32 @@ def test_ingredients_without_number_are_cut():
 def test_any_ingredient_is_told_on_one_line(said):
     for part in ingredients(Reading("invalid", assertions=(("c2pa.ingredient", said),), manifests={"x": 1})):
         assert "\n" not in part.title + part.detail and len(part.title) <= 80
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(KEYS) | st.text(max_size=5), inner, max_size=3)
+    ),
+    max_leaves=12,
+)
+
+
+@hypothesis_settings(max_examples=300, deadline=None)
+@given(
+    st.sampled_from(["trusted", "listed", "unknown_signer", "expired", "invalid", "altered", "damaged"]),
+    st.lists(st.tuples(st.sampled_from(LABELS), values), max_size=5),
+    values,
+)
+def test_whatever_a_signer_writes_becomes_sentences(state, assertions, manifest):
+    """Anybody can sign anything: shapes that no honest tool writes must not stop the check."""
+    reading = Reading(state, signer="S", assertions=tuple(assertions), manifests={"a": manifest})
+    evidence = Evidence(reading, None)
+    _, statement = judge(evidence)
+    for told in (statement, *(layer.detail for layer in layers_of(evidence))):
+        assert told.endswith(".") and "\n" not in told
+    ingredients(reading)
 
 
 def test_nothing_is_said_of_inputs_by_a_credential_that_does_not_hold():
