@@ -104,7 +104,8 @@ def _told_data(lineage: Lineage, wish: Wish) -> tuple[DataSource, ...]:
         if not one.licence:
             licence = _said(wish.data_licence, f"the training data {one.name!r}", "data_licence")
             one = replace(one, licence=licence, url=wish.data_url or one.url)
-        told.append(one)
+        # Names of files and what stands beside them are anybody's text; the catalog takes single lines.
+        told.append(DataSource(_line(one.name) or "unnamed data", _line(one.licence), _line(one.url)))
     return tuple(told)
 
 

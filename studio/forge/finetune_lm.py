@@ -25,7 +25,7 @@ from studio.forge.track import Track
 from studio.options import option, options_dict
 
 CALIBRATION = 24  # training examples kept as tokens: four-bit rounding keeps what the model computes on them
-HELD_OUT = 20  # test examples kept as tokens, so that published files can be measured
+HELD_OUT = 8  # test examples kept as tokens, so that published files can be measured
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,13 @@ import torch
 from numpy.typing import NDArray
 from tiny_lm import tiny_llama, tiny_tokenizer
 
+from studio.catalog import Catalog
 from studio.engines.llama_model import LlamaModel, Row
 from studio.errors import BadInput
 from studio.forge.gguf_read import GgufModel
 from studio.forge.gguf_write import write_gguf, write_lora_gguf
 from studio.nets.lora import LoraNet
+from studio.settings import Settings
 
 TEXT = "Sell a blue kettle: this kettle is 27 years old, naïve & 東京!"
 
@@ -134,3 +136,21 @@ def test_what_has_no_place_is_refused(tokenizer: Any, tmp_path: Path) -> None:
     broken.model.norm.weight.data[0] = float("nan")
     with pytest.raises(BadInput, match="no numbers"):
         write_gguf(broken, tokenizer, tmp_path / "m.gguf", "Q8_0", name="tiny")
+
+
+@pytest.mark.real
+def test_smollm2_is_read_and_tokenised_as_llama_cpp_does() -> None:
+    entry = Catalog.read(Settings.read({})).require("smollm2-135m")
+    path = entry.folder / entry.files[0].path
+    read = GgufModel(path)
+    tokenizer = read.tokenizer()
+    asked = tokenizer.apply_chat_template(
+        [{"role": "user", "content": "Sell 24 lamps, naïve & 東京!"}],
+        add_generation_prompt=True,
+        tokenize=False,
+    )
+    ids = tokenizer(asked)["input_ids"]
+    model = LlamaModel(path, vocabulary_only=True)
+    assert model.tokenize(asked, special=True) == ids
+    model.close()
+    assert divergence(torch_logits(read.model(), ids), llama_logits(path, ids)) < 0.02
