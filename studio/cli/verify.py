@@ -19,6 +19,7 @@ from studio.cli.context import Context
 from studio.cli.show import report_json
 from studio.errors import StorageFull
 from studio.provenance.meaning import integrity, meaning, trust
+from studio.provenance.text_words import chance
 from studio.safety.uploads import check_script
 from studio.types import Ingredient, Layer, Report
 
@@ -123,7 +124,7 @@ def _rich(found: Report) -> Group:
 def _row(layer: Layer) -> tuple[Text, Text, Text]:
     told = Text(layer.detail)
     if layer.p_value is not None:
-        told.append(f" Chance of this without a mark: {layer.p_value:.1g}.")
+        told.append(f" Chance of this without a mark: {chance(layer.p_value)}.")
     told.append(f"\n{meaning(layer)}", "dim")
     state = Text(layer.state.replace("_", " "), "bold" if layer.found else "dim")
     return Text(layer.layer.capitalize(), "bold"), state, told

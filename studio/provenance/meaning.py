@@ -72,10 +72,9 @@ def integrity(report: Report) -> str:
     layers = {layer.layer: layer for layer in report.layers}
     if layers["library"].state == "exact":
         return "It is, byte for byte, a file that the library of this studio holds."
-    told = INTEGRITY.get(layers["credential"].state)
-    if told is None and report.verdict == "recovered":
-        return "It is not the file that was sealed: that one carried a credential, this one does not."
-    return told or "This cannot be told: it carries no credential."
+    if report.verdict == "recovered":
+        return "It is not the file that was sealed: it was changed, or made from that file's content."
+    return INTEGRITY.get(layers["credential"].state, "This cannot be told: it carries no credential.")
 
 
 def trust(report: Report) -> str:

@@ -9,6 +9,8 @@ import math
 from collections.abc import Sequence
 from html import escape
 
+from studio.provenance.text_words import chance
+
 Segment = tuple[float, float, float]
 WIDTH, HEIGHT = 1000, 36
 SURE = 12
@@ -29,7 +31,10 @@ def strip(segments: Sequence[Segment], *, text: str | None = None, seconds: floa
     words = f"{len(parts)} marked {'stretch' if len(parts) == 1 else 'stretches'}, {share:.0%} of the whole"
     bars = "".join(_bar(start / whole, end / whole, p) for start, end, p in parts)
     unit = "characters" if text is not None else "seconds"
-    rows = "".join(f"<li>{_span(start, end, text)}: {_odds(p)}</li>" for start, end, p in parts[:MOST_ROWS])
+    rows = "".join(
+        f"<li>{_span(start, end, text)}; chance without a mark: {chance(p)}</li>"
+        for start, end, p in parts[:MOST_ROWS]
+    )
     more = f"<li>and {len(parts) - MOST_ROWS} more</li>" if len(parts) > MOST_ROWS else ""
     return (
         f'<figure class="strip"><svg viewBox="0 0 {WIDTH} {HEIGHT}" preserveAspectRatio="none" role="img"'
@@ -60,14 +65,6 @@ def _span(start: float, end: float, text: str | None) -> str:
 def _clock(seconds: float) -> str:
     minutes, rest = divmod(seconds, 60)
     return f"{int(minutes)}:{rest:04.1f}"
-
-
-def _odds(p_value: float) -> str:
-    return (
-        "chance without a mark less than 1 in a billion"
-        if p_value < 1e-9
-        else f"chance without a mark {p_value:.1g}"
-    )
 
 
 def _marked_words(parts: Sequence[Segment], text: str | None) -> str:

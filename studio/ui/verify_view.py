@@ -16,6 +16,7 @@ from pathlib import Path
 import studio
 from studio.provenance.beside import Given, differences, words_changed
 from studio.provenance.meaning import integrity, meaning, trust
+from studio.provenance.text_words import chance
 from studio.types import Ingredient, Layer, Report
 from studio.ui.verify_strip import strip
 
@@ -85,17 +86,13 @@ def _twofold(found: Report) -> str:
 
 def _layer(layer: Layer, given: Given) -> str:
     state = layer.state.replace("_", " ")
-    odds = "" if layer.p_value is None else f" Chance of this without a mark: {_chance(layer.p_value)}."
+    odds = "" if layer.p_value is None else f" Chance of this without a mark: {chance(layer.p_value)}."
     where = strip(layer.segments, text=given.text, seconds=given.seconds) if layer.segments else ""
     return (
         f'<div class="layer{" found" if layer.found else ""}"><h4>{layer.layer.capitalize()}'
         f' <span class="state">{escape(state)}</span></h4><p dir="auto">{escape(layer.detail)}{odds}</p>{where}'
         f'<p class="fine">{escape(meaning(layer))}</p></div>'
     )
-
-
-def _chance(p_value: float) -> str:
-    return f"{p_value:.2g}" if p_value >= 1e-12 else "less than 1e-12"
 
 
 def _tree(parts: Sequence[Ingredient]) -> str:

@@ -117,7 +117,7 @@ def test_strip_of_a_text_marks_the_words():
     page = strip([(4.0, 7.0, 1e-4)], text=text)
     assert (
         "one <mark>two</mark> three four" in page
-        and "“two”: chance without a mark 0.0001" in Reader(page).text
+        and "“two”; chance without a mark: 1 in 10,000" in Reader(page).text
     )
 
 
