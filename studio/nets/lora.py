@@ -11,18 +11,22 @@ from torch import nn
 
 
 class LoraNet(nn.Module):
-    """The trainable adapter on a frozen `host` (a causal language model of transformers).
+    """The trainable adapter on a frozen `host`: a causal language model of transformers, or any other net
+    with `targets` naming its layers and no `task`.
 
     Calling it calls the host with the adapter on. Parameters and state are those of the adapter alone,
     a hundredth of the model; a copy (for averaging) brings a host of its own.
     """
 
-    def __init__(self, host: nn.Module, rank: int, alpha: float, dropout: float) -> None:
+    def __init__(
+        self, host: nn.Module, rank: int, alpha: float, dropout: float,
+        targets: str | list[str] = "all-linear", task: str | None = "CAUSAL_LM",
+    ) -> None:  # fmt: skip
         from peft import LoraConfig, get_peft_model
 
         super().__init__()
         config = LoraConfig(
-            r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules="all-linear", task_type="CAUSAL_LM"
+            r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=targets, task_type=task
         )
         with warnings.catch_warnings():
             # peft asks transformers by a name that is on its way out.
@@ -56,6 +60,13 @@ class LoraNet(nn.Module):
             config.base_model_name_or_path = base
         wrapped.save_pretrained(folder, safe_serialization=True, save_embedding_layers=False)
         (folder / "README.md").unlink(missing_ok=True)
+
+    def adapter_state(self) -> dict[str, torch.Tensor]:
+        """The adapter's tensors by the names that peft gives them."""
+        from peft import get_peft_model_state_dict
+
+        state: dict[str, torch.Tensor] = get_peft_model_state_dict(self.__dict__["wrapped"])
+        return state
 
     def merged(self) -> Any:
         """The host with the adapter added into its weights; this net is of no use afterwards."""
