@@ -12,6 +12,14 @@ from studio.drawings import read_drawing
 from studio.types import Asset, Credential, LicenceNote, Progress, Score, Scorecard
 
 BETTER = {"higher": "higher is better", "lower": "lower is better", "neither": ""}
+TITLES = {
+    "distinct_2": "Distinct-2",
+    "dnsmos": "DNSMOS",
+    "mark_psnr": "Watermark PSNR",
+    "mark_snr": "Watermark SNR",
+    "mark_ssim": "Watermark SSIM",
+    "self_bleu": "Self-BLEU",
+}
 COMMERCIAL = {
     "yes": "Commercial use: allowed by every source",
     "no": "Commercial use: not allowed",
@@ -62,7 +70,7 @@ def stream(texts: Mapping[int, str], count: int) -> str:
 
 def scorecard(card: Scorecard) -> str:
     rows = "".join(_score_row(score) for score in card.scores)
-    held = "".join(f"<li><b>{_words(name)}</b>: {escape(why)}</li>" for name, why in card.withheld.items())
+    held = "".join(f"<li><b>{escape(score_title(name))}</b>: {escape(why)}</li>" for name, why in card.withheld.items())
     table = f"<table>{rows}</table>" if rows else '<p class="fine">No score applies to this output.</p>'
     more = (
         f"<details><summary>{len(card.withheld)} withheld, and why</summary><ul>{held}</ul></details>"
@@ -83,7 +91,7 @@ def _score_row(score: Score) -> str:
     fine = f"{place}{span}{by}{better}{'. ' if better else ''}For {score.domain}."
     detail = f'<div dir="auto">{escape(score.detail)}</div>' if score.detail else ""
     return (
-        f'<tr><th scope="row">{_words(score.name)}</th><td class="number">{_number(score.value)}{unit}</td>'
+        f'<tr><th scope="row">{escape(score_title(score.name))}</th><td class="number">{_number(score.value)}{unit}</td>'
         f'<td class="fine">{detail}{escape(fine[:1].upper() + fine[1:])}</td></tr>'
     )
 
@@ -169,12 +177,16 @@ def _title(asset: Asset) -> str:
     return words if len(words) <= 120 else words[:119] + "…"
 
 
-def _words(name: str) -> str:
-    return escape(name.replace("_", " ").capitalize())
+def score_title(name: str) -> str:
+    """The name of a score as people write it: "self_bleu" is "Self-BLEU"."""
+    return TITLES.get(name) or name.replace("_", " ").capitalize()
 
 
 def _number(value: float) -> str:
-    return f"{value:,.0f}" if value == int(value) and abs(value) < 1e9 else f"{value:.3g}"
+    if value == int(value) and abs(value) < 1e9:
+        return f"{value:,.0f}"
+    short = f"{value:.3g}"
+    return f"{value:.4f}" if float(short) == 1 else short  # nearly one is not one
 
 
 def _duration(seconds: float) -> str:

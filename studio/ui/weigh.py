@@ -9,6 +9,7 @@ import gradio as gr
 
 from studio.service import Studio
 from studio.types import Asset, Kind
+from studio.ui.show import score_title
 
 MOST = 5.0
 HINT = (
@@ -27,7 +28,7 @@ class Weigher:
         ) as self.panel:
             gr.Markdown(HINT)
             self.sliders = {
-                name: gr.Slider(0, MOST, value=weight, step=0.5, label=name.replace("_", " ").capitalize())
+                name: gr.Slider(0, MOST, value=weight, step=0.5, label=score_title(name))
                 for name, weight in studio.judging.weights(kind).items()
             }
 
