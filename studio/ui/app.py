@@ -49,14 +49,13 @@ def build(studio: Studio) -> Any:
                 text = text_tab(studio, visitor, secret)
             with gr.Tab("Image", id="image") as image_place:
                 image = image_tab(studio, visitor, secret)
-            with gr.Tab("Audio", id="audio"):
-                with gr.Tabs() as sounds:
-                    with gr.Tab("Speech", id="speech"):
-                        audio = audio_tab(studio, visitor, secret)
-                    with gr.Tab("Music", id="music"):
-                        music = music_tab(studio, visitor, secret)
-                    with gr.Tab("Listen", id="listen"):
-                        listen = listen_tab(studio, visitor, secret)
+            with gr.Tab("Audio", id="audio"), gr.Tabs() as sounds:
+                with gr.Tab("Speech", id="speech"):
+                    audio = audio_tab(studio, visitor, secret)
+                with gr.Tab("Music", id="music"):
+                    music = music_tab(studio, visitor, secret)
+                with gr.Tab("Listen", id="listen"):
+                    listen = listen_tab(studio, visitor, secret)
             with gr.Tab("Library", id="library") as library_place:
                 library = LibraryTab(studio)
             with gr.Tab("Evaluate", id="evaluate") as evaluate_place:
