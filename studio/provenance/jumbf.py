@@ -58,9 +58,13 @@ def loose(store: bytes) -> str | None:
     return None if count <= MAX_BOXES else "it has too many boxes"
 
 
-def bounded(store: bytes) -> bool:
-    """Whether the store is small and flat enough to hand to the C2PA library."""
-    return store.count(b"jumb") <= MAX_BOXES
+def soiled(store: bytes) -> bool:
+    """Whether the padding of the active signature, of whatever tool, holds anything; False if it cannot be found."""
+    try:
+        _, first, last = _unprotected(store, _signature(store)[-1])
+        return any(key in PADS and _holds_something(key, pair) for key, pair in _pairs(store, first, last))
+    except (Malformed, IndexError, struct.error):
+        return False
 
 
 def without_padding(store: bytes) -> bytes:
@@ -146,12 +150,16 @@ def _check_padding(store: bytes, box: Box) -> None:
     for key, pair in _pairs(store, first, last):
         if key not in UNSIGNED:
             raise Malformed("the signature has an unknown header")
-        if key in PADS:
-            major, _, content = _head(pair, 1 + len(key))
-            if major != 2 or pair[content:].strip(b"\0"):
-                raise Malformed("the padding of the signature was changed")
+        if key in PADS and _holds_something(key, pair):
+            raise Malformed("the padding of the signature was changed")
     if store[last] != 0xF6 or _skip(store, last + 1) != box.end:  # no payload, then the signature itself
         raise Malformed("the signature is not detached")
+
+
+def _holds_something(key: bytes, pair: bytes) -> bool:
+    """Whether padding is anything but a byte string of zeros (C2PA 2.4, 13.2)."""
+    major, _, content = _head(pair, 1 + len(key))
+    return major != 2 or bool(pair[content:].strip(b"\0"))
 
 
 def _unprotected(store: bytes, box: Box) -> tuple[int, int, int]:

@@ -210,7 +210,8 @@ def _state(found: _Found, frame: frames.Frame | None, generator: str, strict: bo
     if not MATCHES & found.success or any(code.endswith((".mismatch", ".missing", UNBOUND)) for code in rest):
         return "altered", "the content is not what was signed"
     loose = frame is not None and (not frame.exact or jumbf.loose(frame.store))
-    if (ours and rest) or ((ours or (trusted and strict)) and loose):
+    soiled = frame is not None and jumbf.soiled(frame.store)
+    if soiled or (ours and rest) or ((ours or (trusted and strict)) and loose):
         return "altered", "bytes around the signature were changed"
     if rest:
         return "invalid", "the credential breaks a rule of C2PA"
