@@ -74,7 +74,7 @@ class WordMark:
 
 
 def _story(reading: TextReading) -> str:
-    told = f"{reading.tokens} tokens told; chance of this in unmarked text: {chance(reading.p_value)}"
+    told = f"{reading.tokens} tokens read; chance of this in unmarked text: {chance(reading.p_value)}"
     return {
         "marked": f"The choice of words carries this studio's watermark ({told}).",
         "likely": f"The choice of words probably carries this studio's watermark ({told}).",
