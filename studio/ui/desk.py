@@ -15,7 +15,7 @@ import gradio as gr
 
 from studio.errors import Cancelled, NotFound, StudioError
 from studio.service import Studio
-from studio.types import FINAL, Asset, Brief, Kind, Progress
+from studio.types import FINAL, Asset, Brief, Job, Kind, Progress
 from studio.ui import player, show
 from studio.ui.weigh import Weigher
 
@@ -104,18 +104,25 @@ class Desk:
         if not job_id:
             yield {self.shown: ""}  # a handler that yields nothing would empty all its outputs
             return
-        owner = Visitor.owner(visitor)
-        try:
-            job = self.studio.job(job_id, owner)
-        except NotFound:
+        # Who was quicker than the browser's memory at the first visit asked without a name.
+        owners = (Visitor.owner(visitor), Visitor.owner(None))
+        found = next(filter(None, (self._job(job_id, owner) for owner in owners)), None)
+        if found is None:
             yield {self.job: ""}
             return
+        job, owner = found
         if job.state in FINAL:
             assets = self.studio.results(job_id)
             yield self._finished(assets) if assets else {self.shown: ""}
             return
         yield {self.stop: gr.update(visible=True)}
         yield from self.follow(job_id, owner)
+
+    def _job(self, job_id: str, owner: str) -> tuple[Job, str] | None:
+        try:
+            return self.studio.job(job_id, owner), owner
+        except NotFound:
+            return None
 
     def follow(
         self, job_id: str, owner: str, order: Callable[[list[Asset]], list[Asset]] = list
@@ -268,7 +275,7 @@ def _star(asset: Asset) -> Any:
 def _label(place: int, asset: Asset, weighed: Iterable[str]) -> str:
     """The place and the first scores that decide about it."""
     scores = [score for name in weighed if (score := asset.scorecard.get(name))]
-    words = ", ".join(f"{score.name.replace('_', ' ')} {score.value:.2g}" for score in scores[:2])
+    words = ", ".join(f"{show.score_title(score.name)} {score.value:.2g}" for score in scores[:2])
     return f"{place + 1} · {words}" if words else f"{place + 1}"
 
 

@@ -26,6 +26,10 @@ HOW_TO_GET = {
 }
 
 
+# Right after a reload the browser needs a moment until it has given back what it keeps.
+REMEMBERED = "async () => { await new Promise(done => setTimeout(done, 700)); }"
+
+
 @dataclass
 class Room:
     """One creating tab. `ask` reads the brief from the values of `inputs`; `ready` says a model is here."""
@@ -65,7 +69,7 @@ class Room:
         def again(job: str, visitor: str | None, shown: str) -> Iterator[Updates]:
             yield from ({desk.shown: shown},) if shown else desk.reattach(job, visitor)
 
-        place.select(
+        place.select(None, None, None, js=REMEMBERED, **QUIET).then(
             again, [desk.job, desk.visitor.state, desk.shown], desk.outputs, concurrency_limit=None, **QUIET,
         )  # fmt: skip
 

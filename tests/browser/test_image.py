@@ -200,11 +200,11 @@ def test_chinese_is_read_by_names_or_refused_plainly(room: Page) -> None:
 
 
 def test_a_running_picture_is_found_again_after_a_reload(room: Page, served: object) -> None:
-    room.locator("#image-count input[type=number]").fill("8")
+    room.locator("#image-count input[type=number]").fill("4")
     paint(room, "a house")
     expect(room.locator("#image-status progress")).to_be_visible(timeout=LONG)
     room.wait_for_timeout(500)
     open_page(room, served)  # type: ignore[arg-type]
     go(room, "Image")
     done(room)
-    expect(room.locator("#image-candidates label")).to_have_count(8)
+    expect(room.locator("#image-candidates label")).to_have_count(4)
