@@ -60,6 +60,17 @@ def q4_1(weights: NDArray[np.float32], products: torch.Tensor) -> NDArray[np.uin
     """Bytes (rows, columns / 32 · 20) of Q4_1 for float32 (rows, columns)."""
     import torch
 
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # thousands of small steps: more threads would only wait for each other
+    try:
+        return _q4_1(weights, products)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _q4_1(weights: NDArray[np.float32], products: torch.Tensor) -> NDArray[np.uint8]:
+    import torch
+
     left = torch.from_numpy(np.array(weights, np.float32))
     rows, columns = left.shape
     inverse = _inverse_root(products)
