@@ -12,11 +12,12 @@ WIDTH, HEIGHT = 640, 240
 LEFT, RIGHT, TOP, BOTTOM = 56, 12, 12, 28
 MOST_POINTS = 300
 DASHES = ("", "6 4", "2 3", "10 3 2 3")
+HUGE = 1e100  # beyond this a loss is as good as infinite
 LOG_RATIO = 30.0  # beyond this span a linear axis shows one corner and a flat line
 
 
 def chart(title: str, curves: Mapping[str, Points]) -> str:
-    """A figure of all curves over their steps; "" where no curve has a finite point."""
+    """A figure of all curves over their steps; "" where no curve has a point that can be drawn."""
     lines = {name: _thinned(points) for name, points in curves.items()}
     lines = {name: points for name, points in lines.items() if points}
     if not lines:
@@ -75,9 +76,10 @@ class _Axis:
     """Values to heights: linear, or logarithmic where the values span too much."""
 
     def __init__(self, low: float, high: float) -> None:
-        self.log = low > 0 and high / low > LOG_RATIO
-        if high == low:
-            low, high = low - abs(low or 1) * 0.05, high + abs(high or 1) * 0.05
+        self.log = low > 1 / HUGE and high / low > LOG_RATIO
+        if high - low <= 1e-9 * max(abs(low), abs(high)) + 1 / HUGE:  # one value: the line in the middle
+            around = max(abs(high) * 0.05, 1e-6)
+            low, high = low - around, high + around
         self.low, self.high = self._scaled(low), self._scaled(high)
 
     def _scaled(self, value: float) -> float:
@@ -100,7 +102,7 @@ class _Axis:
 
 def _thinned(points: Points) -> list[tuple[int, float]]:
     """At most MOST_POINTS finite points, each the mean of its neighbours; the last one stays as it is."""
-    finite = [(step, value) for step, value in points if math.isfinite(value)]
+    finite = [(step, value) for step, value in points if abs(value) < HUGE]  # no NaN is
     size = -(-len(finite) // MOST_POINTS)
     if size <= 1:
         return finite

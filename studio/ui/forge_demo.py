@@ -59,7 +59,7 @@ class Demo:
         self.studio = studio
         with gr.Column(visible=False, elem_id="forge-demo-steps") as self.panel:
             self.steps = gr.HTML()
-            self.write = gr.Button("Write before and after", variant="primary", elem_id="forge-demo-write")
+            self.write = gr.Button("Write before and after", elem_id="forge-demo-write")
             self.shown = gr.HTML(elem_id="forge-demo-shown")
         self.outputs = [self.panel, self.steps, self.shown]
         self.write.click(self._both, run.shown, self.shown, trigger_mode="once", concurrency_limit=2, **QUIET)

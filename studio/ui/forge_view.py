@@ -27,6 +27,7 @@ STATES = {
 ABOUT_SPEED = ("train/rate", "train/examples_per_second")
 MOST_BAD_ROWS = 20
 MOST_WORDS = 300
+SHOWN_EXAMPLES = 3
 
 
 def standing(run: Run) -> str:
@@ -171,8 +172,8 @@ def data(found: Data) -> str:
     )
     head += f'<tr><th scope="row">Licence of the data</th><td>{escape(licence)}</td></tr>'
     shown = "".join(
-        f'<tr><td class="fine">{escape(one.where)}</td><td dir="auto">{_example(one.prompt, one.text)}</td></tr>'
-        for one in found.preview()
+        f'<tr><td class="fine number">{escape(_place(one.where))}</td><td dir="auto">{_example(one.prompt, one.text)}</td></tr>'
+        for one in found.preview(SHOWN_EXAMPLES)
     )
     bad = [f"{problem.where} {problem.why}" for problem in found.problems]
     bad += [f"{where} repeats {first}" for where, first in found.duplicates]
@@ -188,6 +189,12 @@ def data(found: Data) -> str:
         f'<section class="sheet"><h3>What is in the data</h3><table>{head}</table>{trouble}'
         f"<h3>First examples</h3><table>{shown}</table></section>"
     )
+
+
+def _place(where: str) -> str:
+    """ "blurbs.jsonl:3" as a narrow column says it; of a file alone, the end of its name."""
+    name, _, line = where.rpartition(":")
+    return f"line {line}" if name and line.isdigit() else where[-16:]
 
 
 def _example(prompt: str, text: str) -> str:
