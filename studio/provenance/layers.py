@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from urllib.parse import unquote
 
+from studio.provenance.evidence import Evidence
 from studio.provenance.labels import LabelsFound
 from studio.provenance.reading import Reading
-from studio.provenance.statements import Evidence, claim, shown
+from studio.provenance.statements import claim, shown
 from studio.types import Asset, Layer
 
 

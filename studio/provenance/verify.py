@@ -20,10 +20,11 @@ from studio.provenance import armour, labels
 from studio.provenance.base import Detection, Means, mark_for
 from studio.provenance.content import content, kinds_of
 from studio.provenance.encode import sniff
+from studio.provenance.evidence import Evidence, generation
 from studio.provenance.keys import anchors, known_mark_key
 from studio.provenance.layers import layers_of, unread_layers
 from studio.provenance.reading import Reading, read
-from studio.provenance.statements import Evidence, generation, judge
+from studio.provenance.statements import judge
 from studio.provenance.tree import ingredients
 from studio.provenance.trust import TrustList, trust_list
 from studio.settings import Settings

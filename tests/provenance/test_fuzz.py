@@ -21,11 +21,12 @@ from seal_drafts import mp4, seal
 from verify_world import FORBIDDEN, Signer, foreign, plain, resaved
 
 from studio.bench.seal_fuzz import Range, broken, flips
+from studio.provenance.evidence import Evidence
 from studio.provenance.keys import mark_key
 from studio.provenance.layers import layers_of
 from studio.provenance.reading import Reading
 from studio.provenance.seal import Sealer
-from studio.provenance.statements import Evidence, judge
+from studio.provenance.statements import judge
 from studio.provenance.tree import MAX_DEPTH, MAX_PARTS, ingredients
 from studio.provenance.verify import Verifier
 from studio.settings import ROOT, Settings
