@@ -97,7 +97,7 @@ class TuneEngine:
         return {
             ".mid": midi(score, note),
             ".musicxml": musicxml(score, note).encode(),
-            ".abc": (f"% {note}\n" + str(settings.get("abc", ""))).encode(),
+            ".abc": (f"% {' '.join(note.split())}\n" + str(settings.get("abc", ""))).encode(),
             ".svg": roll(score).encode(),
         }
 
@@ -156,7 +156,7 @@ class TuneEngine:
 def _setting(prompt: str, controls: Controls) -> Setting:
     options = controls.options
     return Setting(
-        title=" ".join(prompt.split())[:80],
+        title=" ".join(prompt.encode("utf-8", "replace").decode().split())[:80],
         lead=options.lead,
         second=controls.second,
         backing=options.backing,

@@ -10,9 +10,11 @@ from typing import Any
 import gradio as gr
 
 from studio.companions import companions
+from studio.errors import StudioError
 from studio.library.export import safe_name
 from studio.service import Studio
 from studio.types import Asset, Brief
+from studio.ui import show
 from studio.ui.controls import SEED_HINT, TemplateForm, follow_model, forms, model_choice, template_form
 from studio.ui.desk import QUIET, Desk, Visitor
 from studio.ui.tabs import Room, read_seed
@@ -151,8 +153,11 @@ class _Beside:
         ]
         if not asset_id:
             return nothing
-        asset = self.studio.library.get(asset_id)
-        found = companions(asset)
+        try:
+            asset = self.studio.library.get(asset_id)
+            found = companions(asset)
+        except StudioError as error:  # deleted meanwhile, or a damaged record: the recording still plays
+            return [show.notice(str(error), trouble=True), *nothing[1:]]
         if not found:
             return nothing
         there = _public(self.studio, asset, found)

@@ -124,7 +124,7 @@ def test_what_cannot_be_is_said_in_one_sentence(tiny: TuneEngine, options: dict[
 def test_an_empty_brief_is_refused_and_odd_ones_are_not(tiny: TuneEngine) -> None:
     with pytest.raises(BadInput, match="few words"):
         drafts(tiny, job(" \n "))
-    for prompt in ("🎻🎉", "欢快的吉格舞曲", "x" * 5000, "\x00\x07", "<b>&amp;"):
+    for prompt in ("🎻🎉", "欢快的吉格舞曲", "x" * 5000, "\x00\x07", "<b>&amp;", "\ud800 waltz"):
         assert drafts(tiny, job(prompt, seconds=6))
 
 
