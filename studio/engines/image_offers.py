@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ast
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -55,7 +55,9 @@ class Offers:
 def offers(model: Model) -> Offers:
     """Of a model of the diffusers engine, be its weights here or not yet."""
     index = _json(model.folder / "model_index.json")
-    return _offers(str(index.get("_class_name", "")), str(model.folder), _scheduler(index))
+    found = _offers(str(index.get("_class_name", "")), str(model.folder), _scheduler(index))
+    own = {_ARGUMENTS.get(name, name): value for name, value in model.options.items()}
+    return replace(found, arguments=found.arguments | {k: v for k, v in own.items() if k in found.arguments})
 
 
 @lru_cache(maxsize=64)

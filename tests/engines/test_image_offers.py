@@ -43,6 +43,14 @@ def test_flux_keeps_its_own_scheduler(tmp_path: Path) -> None:
     assert found.schedulers == ("own",) and not found.has("scheduler")
 
 
+def test_the_catalogs_own_options_are_the_models_own_values(tmp_path: Path) -> None:
+    of_class(tmp_path / "flux", "FluxPipeline", "FlowMatchEulerDiscreteScheduler")
+    model = replace(model_at(tmp_path / "flux"), options={"steps": 4, "guidance_scale": 0.0, "nonsense": 1})
+    found = offers(model)
+    assert (found.arguments["num_inference_steps"], found.arguments["guidance_scale"]) == (4, 0.0)
+    assert "nonsense" not in found.arguments
+
+
 def test_a_family_with_text_alone(tmp_path: Path) -> None:
     found = of_class(tmp_path / "pixart", "PixArtSigmaPipeline", transformer={"sample_size": 128})
     assert found.tasks == {"text"} and not found.has("strength") and not found.has("control")
