@@ -8,6 +8,7 @@ and data, and llama.cpp (engines) must agree with PyTorch before the entry appea
 
 from __future__ import annotations
 
+import errno
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from studio.catalog import Catalog, DataSource, Model
 from studio.catalog_file import LICENCE, NAME
 from studio.engines.llama_model import LlamaModel, Row
-from studio.errors import BadInput, ModelBroken
+from studio.errors import BadInput, ModelBroken, StorageFull
 from studio.forge import publish_lm
 from studio.forge.lm_record import Lineage
 from studio.forge.publish_lm import Release, Staged
@@ -65,7 +66,14 @@ def publish(settings: Settings, run: Path, wish: Wish) -> Model:
         raise BadInput(f"There is a model called {wish.name} already; choose another name.")
     data = _told_data(lineage, wish)
     release = _release(lineage, wish, data, terms(lineage, wish, data, catalog), catalog)
-    staged = publish_lm.stage(run, settings.checkpoints, wish.name)
+    try:
+        staged = publish_lm.stage(run, settings.checkpoints, wish.name)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise StorageFull(
+            f"The disk is full: {wish.name} needs about three times the size of its model."
+        ) from None
     try:
         measured = measure(staged, run)
         folder = publish_lm.appear(staged, release, measured)

@@ -112,6 +112,12 @@ def check_architecture(config: Any) -> None:
         )
 
 
+def check_gguf(config: Any, tokenizer: Any) -> None:
+    """Raises BadInput unless model and tokenizer both have a place in a GGUF."""
+    check_architecture(config)
+    _pre_name(json.loads(tokenizer.backend_tokenizer.to_str()))
+
+
 def add_tokenizer(writer: Any, tokenizer: Any, size: int) -> None:
     """Vocabulary, merges, special tokens and chat template. Raises BadInput for another kind of tokenizer."""
     from gguf import TokenType

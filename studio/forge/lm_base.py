@@ -6,6 +6,7 @@ transformers. What is *not* here: models that bring code of their own, and pickl
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from studio.catalog import Catalog
-from studio.errors import ModelBroken, ModelMissing, NotFound
+from studio.errors import ModelBroken, ModelMissing, NotFound, StorageFull
 from studio.forge.gguf_read import GgufModel
 from studio.forge.lm_record import Lineage, read_lineage
 from studio.formats import PICKLE_SUFFIXES, check_weights
@@ -58,27 +59,44 @@ def load_base(name: str, settings: Settings | None = None) -> Base:
 
 
 def save_model(model: Any, tokenizer: Any, lineage: Lineage, folder: Path) -> None:
-    """A whole folder that transformers and the studio's engines load; weights in float16."""
-    import torch
-    from safetensors.torch import save_file
+    """A whole folder that transformers and the studio's engines load; weights in float16.
+
+    Raises StorageFull and leaves nothing half-written when the disk is full.
+    """
+    from safetensors import SafetensorError
 
     part = folder.with_name(folder.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
+    try:
+        _write_model(model, tokenizer, lineage, part)
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(part, ignore_errors=True)
+        if getattr(error, "errno", None) != errno.ENOSPC and "No space left" not in str(error):
+            raise
+        raise StorageFull(
+            f"The disk is full: free some space and resume; {folder.name} was not written."
+        ) from error
+    shutil.rmtree(folder, ignore_errors=True)
+    part.rename(folder)
+
+
+def _write_model(model: Any, tokenizer: Any, lineage: Lineage, folder: Path) -> None:
+    import torch
+    from safetensors.torch import save_file
+
     state = model.state_dict()
     tied = model.config.tie_word_embeddings
     kept = {name: one.to(torch.float16).contiguous() for name, one in state.items()}
     kept = {name: one for name, one in kept.items() if not (tied and name == "lm_head.weight")}
-    save_file(kept, part / "model.safetensors", metadata={"format": "pt"})
+    save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
     config = model.config.to_dict()
     for key in ("quantization_config", "_name_or_path"):
         config.pop(key, None)
     config |= {"architectures": [type(model).__name__], "dtype": "float16"}
-    (part / "config.json").write_text(json.dumps(config, indent=1, default=str) + "\n", "utf-8")
-    tokenizer.save_pretrained(part)
-    lineage.write(part)
-    shutil.rmtree(folder, ignore_errors=True)
-    part.rename(folder)
+    (folder / "config.json").write_text(json.dumps(config, indent=1, default=str) + "\n", "utf-8")
+    tokenizer.save_pretrained(folder)
+    lineage.write(folder)
 
 
 def _from_folder(name: str, folder: Path, lineage: Lineage) -> Base:

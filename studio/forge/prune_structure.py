@@ -46,33 +46,15 @@ def importance(model: Any, batches: Sequence[Batch]) -> Importance:
     seen: dict[tuple[str, int], torch.Tensor] = {}
     hooks = []
 
-    def keep(kind: str, number: int) -> Any:
-        def hook(module: Any, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
-            one = inputs[0].detach().requires_grad_() if not inputs[0].requires_grad else inputs[0]
-            one.retain_grad()
-            seen[kind, number] = one
-            return (one, *inputs[1:])
-
-        return hook
-
-    def turn(number: int) -> Any:
-        def hook(module: Any, inputs: tuple[torch.Tensor, ...], output: Any) -> None:
-            after = output[0] if isinstance(output, tuple) else output
-            like = torch.nn.functional.cosine_similarity(inputs[0].detach(), after.detach(), dim=-1)
-            turned[number] += 1 - like.mean()
-
-        return hook
-
     for number, layer in enumerate(inner.layers):
-        hooks.append(layer.self_attn.o_proj.register_forward_pre_hook(keep("heads", number)))
-        hooks.append(layer.mlp.down_proj.register_forward_pre_hook(keep("channels", number)))
-        hooks.append(layer.register_forward_hook(turn(number)))
+        hooks.append(layer.self_attn.o_proj.register_forward_pre_hook(_keep(seen, ("heads", number))))
+        hooks.append(layer.mlp.down_proj.register_forward_pre_hook(_keep(seen, ("channels", number))))
+        hooks.append(layer.register_forward_hook(_turn(turned, number)))
     try:
         for batch in batches:
             token_losses(model, batch).mean().backward()
             for (kind, number), one in seen.items():
-                assert one.grad is not None
-                effect = (one.detach() * one.grad).flatten(0, -2)
+                effect = _effect(one)
                 if kind == "channels":
                     channels[number] += effect.abs().sum(0)
                 else:
@@ -83,6 +65,37 @@ def importance(model: Any, batches: Sequence[Batch]) -> Importance:
         for hook in hooks:
             hook.remove()
     return Importance(heads, channels, turned)
+
+
+def _keep(seen: dict[tuple[str, int], torch.Tensor], key: tuple[str, int]) -> Any:
+    """A hook that keeps a matrix's input, to read its gradient afterwards."""
+
+    def hook(module: Any, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+        one = inputs[0] if inputs[0].requires_grad else inputs[0].detach().requires_grad_()
+        one.retain_grad()
+        seen[key] = one
+        return (one, *inputs[1:])
+
+    return hook
+
+
+def _turn(turned: torch.Tensor, number: int) -> Any:
+    """A hook that adds how much a layer turns its input."""
+
+    def hook(module: Any, inputs: tuple[torch.Tensor, ...], output: Any) -> None:
+        import torch
+
+        after = output[0] if isinstance(output, tuple) else output
+        like = torch.nn.functional.cosine_similarity(inputs[0].detach(), after.detach(), dim=-1)
+        turned[number] += 1 - like.mean()
+
+    return hook
+
+
+def _effect(one: torch.Tensor) -> torch.Tensor:
+    """Activation times gradient, (tokens, width): what the loss would change without it, to first order."""
+    assert one.grad is not None
+    return (one.detach() * one.grad).flatten(0, -2)
 
 
 def without_heads(model: Any, found: Importance, groups: int) -> Any:

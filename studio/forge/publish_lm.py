@@ -19,7 +19,7 @@ from typing import Any
 from studio.catalog import DataSource
 from studio.errors import BadInput
 from studio.forge.gguf_round import input_products
-from studio.forge.gguf_write import check_architecture, write_gguf, write_lora_gguf
+from studio.forge.gguf_write import check_gguf, write_gguf, write_lora_gguf
 from studio.forge.lm_base import load_base
 from studio.forge.lm_record import Lineage, read_lineage
 from studio.forge.lm_task import Encoded, collate
@@ -84,8 +84,8 @@ def _write_files(run: Path, model_folder: Path, lineage: Lineage, folder: Path, 
 
     base = load_base(str(model_folder))
     try:
-        check_architecture(base.model.config)
-    except BadInput:
+        check_gguf(base.model.config, base.tokenizer)
+    except BadInput:  # what has no place in a GGUF is published as it is
         shutil.copytree(model_folder, folder, dirs_exist_ok=True)
         return Staged(folder, model_folder, lineage, ())
     examples = [Encoded(ids, start) for ids, start in _examples(run / "calibration.json")]
@@ -178,17 +178,14 @@ def entry(staged: Staged, release: Release) -> str:
         lines.append(f"  {{ name = {_quote(source.name)}, licence = {_quote(source.licence)}{url} }},")
     lines.append("]")
     for path in weights:
-        inside = path.relative_to(staged.folder).as_posix()
-        with path.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        lines += [
-            "",
-            "[[files]]",
-            f'path = "{inside}"',
-            f"size = {path.stat().st_size}",
-            f'sha256 = "{sha256}"',
-        ]
+        lines += _file_entry(path, path.relative_to(staged.folder).as_posix())
     return "\n".join(lines) + "\n"
+
+
+def _file_entry(path: Path, inside: str) -> list[str]:
+    with path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    return ["", "[[files]]", f'path = "{inside}"', f"size = {path.stat().st_size}", f'sha256 = "{sha256}"']
 
 
 def _order(path: Path, first: Sequence[str]) -> tuple[int, str]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 from tiny_lm import tiny_folder, write_rows
 
 from studio.catalog import Catalog
-from studio.errors import BadInput, ModelBroken, NotFound
+from studio.errors import BadInput, ModelBroken, NotFound, StorageFull
 from studio.forge.finetune_lm import FinetuneLm, LanguageOptions
 from studio.forge.track import Track
 from studio.options import read_options
@@ -118,3 +119,28 @@ def test_what_is_not_a_finished_run_is_refused(tmp_path: Path, settings: Setting
         publish(settings, tmp_path, WISH)
     with pytest.raises(NotFound):
         Catalog.read(settings).get("harbour")
+
+
+def test_a_full_disk_leaves_no_trace(run: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    from studio.forge import publish_lm
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(publish_lm, "write_gguf", full)
+    with pytest.raises(StorageFull, match="The disk is full"):
+        publish(settings, run, WISH)
+    assert list(settings.checkpoints.iterdir()) == []
+
+
+def test_a_tokenizer_without_a_place_in_gguf_goes_to_transformers(
+    run: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from studio.forge import publish_lm
+
+    def refuse(*_: Any) -> None:
+        raise BadInput("Only byte-pair tokenizers")
+
+    monkeypatch.setattr(publish_lm, "check_gguf", refuse)
+    model = publish(settings, run, WISH)
+    assert model.engine == "text_transformers" and "model.safetensors" in [file.path for file in model.files]
