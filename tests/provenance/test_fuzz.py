@@ -241,13 +241,10 @@ def test_any_ingredient_is_told_on_one_line(said):
         assert "\n" not in part.title + part.detail and len(part.title) <= 80
 
 
-values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=20),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from(KEYS) | st.text(max_size=5), inner, max_size=3)
-    ),
-    max_leaves=12,
+LEAVES = st.none() | st.booleans() | st.integers() | st.text(max_size=20)
+NAMES = st.sampled_from(KEYS) | st.text(max_size=5)
+values = st.deferred(
+    lambda: LEAVES | st.lists(values, max_size=3) | st.dictionaries(NAMES, values, max_size=3)
 )
 
 
