@@ -53,3 +53,25 @@ def test_what_is_not_there_or_damaged_is_said(model: Model, tmp_path: Path) -> N
     (tmp_path / "tokenizer.json").write_text("{}")
     with pytest.raises(ModelBroken):
         light_tokenizer(replace(model, folder=tmp_path))
+
+
+def test_tokenizers_of_all_language_models_are_opened_once(model: Model, tmp_path: Path) -> None:
+    import json
+
+    from studio.engines.tokens import Tokenizers
+
+    vocabulary = {"type": "WordLevel", "vocab": {"a": 0, "[UNK]": 1}, "unk_token": "[UNK]"}
+    for name, content in (("good", json.dumps({"version": "1.0", "model": vocabulary})), ("broken", "{}")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "tokenizer.json").write_text(content)
+    entry = replace(model, files=(), source={"type": "folder"})
+    models = [replace(entry, name=name, folder=tmp_path / name) for name in ("good", "broken", "absent")]
+    builtin = replace(entry, name="echo-text", source={"type": "builtin"})
+
+    class Few(Catalog):
+        def ready(self, name: str) -> bool:
+            return name != "absent"
+
+    tokenizers = Tokenizers(Few(Settings.read({}), {one.name: one for one in [*models, builtin]}))
+    (tokenize,) = tokenizers()
+    assert tokenize("a") == [0] and tokenizers() == (tokenize,)
