@@ -16,7 +16,7 @@ _PATTERNS = {
 _PATTERNS |= {"AABBCC" * turns + "AABA": 0.04 for turns in range(3, 7)}  # fast and three minutes long
 _STRETCH = 0.1  # a tempo may be this much faster or slower than wished, so that the length is right
 _STRETCH_SHORT = 0.6  # a sonic logo rather hurries than lasts twice as long
-RING = 1.6  # seconds that the last chord may sound on
+TAIL = 0.4  # seconds that a last chord is heard after its bar
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def plan_form(
     `lengths` are given when the sections are there already; else sections of four or eight bars are planned.
     """
     bar = METRES[metre] / TICKS * 60 / bpm
-    wanted = max(seconds - (0 if loop else min(RING, seconds / 4)), 0.5) / bar
+    wanted = max(seconds - (0 if loop else TAIL), 0.5) / bar
     best = min(_forms(bpm, loop, wanted, lengths), key=lambda form: _cost(form, wanted))
     most = _STRETCH_SHORT if best.cut else _STRETCH
     change = min(max(best.bars / wanted, 1 - _STRETCH), 1 + most)

@@ -10,11 +10,11 @@ import io
 from typing import Any
 
 from studio.engines.loudness import bring_to
-from studio.engines.music_form import RING
 from studio.engines.music_score import Score, midi
 from studio.errors import ModelBroken
 
 SAMPLE_RATE = 48_000  # what midirenderer gives
+RING = 1.6  # seconds after the last bar that are kept while anything sounds
 
 
 def render(score: Score, font: bytes, loop: bool, target_lufs: float) -> tuple[Any, float]:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from studio.engines.music_arrange import Setting, arrange
 from studio.engines.music_brief import read_brief
-from studio.engines.music_form import plan_form
+from studio.engines.music_form import TAIL, plan_form
 from studio.engines.music_harmony import harmonise, span
 from studio.engines.music_options import METRES as OFFERED
 from studio.engines.music_options import MOODS, MusicOptions
@@ -104,6 +104,7 @@ def test_meaning_decides_the_mood_where_no_word_does() -> None:
 
 
 @given(st.text(max_size=400))
+@settings(deadline=None)
 def test_any_brief_gives_controls_that_can_be_played(prompt: str) -> None:
     chosen = read_brief(prompt, MusicOptions(), None, 3).options
     assert "auto" not in (chosen.mood, chosen.style, chosen.mode, chosen.metre, chosen.lead, chosen.texture)
@@ -114,11 +115,12 @@ def test_any_brief_gives_controls_that_can_be_played(prompt: str) -> None:
 
 
 @given(seconds=st.floats(2, 180), metre=st.sampled_from(OFFERED), bpm=st.floats(60, 220), loop=st.booleans())
+@settings(deadline=None)
 def test_a_form_is_about_as_long_as_wished(seconds: float, metre: str, bpm: float, loop: bool) -> None:
     form = plan_form(seconds, metre, bpm, loop)
-    length = form.bars * METRES[metre] / TICKS * 60 / form.bpm + (0 if loop else min(1.6, seconds / 4))
+    length = form.bars * METRES[metre] / TICKS * 60 / form.bpm + (0 if loop else TAIL)
     bar = METRES[metre] / TICKS * 60 / bpm
-    if seconds > 2 * bar + 1.6:  # shorter than two bars and what rings on is not to be had
+    if seconds > 2 * bar + TAIL:  # shorter than two bars and what rings on is not to be had
         assert abs(length - seconds) <= max(
             (0.2 if loop else 0.1) * seconds, 0.8 * bar
         )  # a loop is whole phrases

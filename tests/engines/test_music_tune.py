@@ -177,6 +177,13 @@ def test_half_a_minute_of_music_sounds_finished(engine: TuneEngine) -> None:
 
 
 @pytest.mark.real
+@pytest.mark.parametrize("seconds", [3, 6, 12])
+def test_short_pieces_are_as_long_as_wished(engine: TuneEngine, seconds: int) -> None:
+    (draft,) = drafts(engine, job("Sonic logo for a bakery", seconds=seconds, style="march", metre="2/4"))
+    assert abs(draft.facts["audio_seconds"] - seconds) < max(0.6, 0.12 * seconds)
+
+
+@pytest.mark.real
 def test_a_loop_has_no_seam(engine: TuneEngine) -> None:
     (draft,) = drafts(engine, job("calm harp music", seconds=8, loop=True, seed=4))
     samples = draft.payload.samples

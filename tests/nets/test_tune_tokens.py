@@ -79,6 +79,7 @@ def test_abc_that_is_written_is_read_back_as_the_same_tune(
 
 
 @given(st.lists(st.integers(-2, SIZE + 2), max_size=30))
+@settings(deadline=None)
 def test_other_tokens_are_refused(tokens: list[int]) -> None:
     with pytest.raises(NotATune):
         decode(tokens)
