@@ -58,6 +58,11 @@ class LibraryTab:
                 self.sure = gr.Button(
                     "Really delete file and record", variant="stop", visible=False, elem_id="library-sure"
                 )
+            self.stars = gr.Radio(
+                [("Not rated", 0), *((f"{n} ★", n) for n in range(1, 6))],
+                value=0, label="Stars", info="They count in the ranking of models and for the forge.",
+                elem_id="library-stars",
+            )  # fmt: skip
             self.note = gr.Textbox(
                 label="Note",
                 placeholder="Kept beside the asset; never written into the file",
@@ -77,10 +82,11 @@ class LibraryTab:
         )
         panel = [
             self.opened, self.panel, self.text, self.image, self.audio, self.download, self.star,
-            self.note, self.said, self.details, self.sure,
+            self.stars, self.note, self.said, self.details, self.sure,
         ]  # fmt: skip
         self.grid.click(self.open, None, panel, **QUIET)
         self.star.click(self.favourite, self.opened, self.star, **QUIET)
+        self.stars.input(self.rate, [self.opened, self.stars], self.said, **QUIET)
         self.note.blur(self.write_note, [self.opened, self.note], self.said, **QUIET)
         self.replay.click(self.play_again, self.opened, self.said, concurrency_limit=None, **QUIET)
         self.delete.click(lambda: gr.update(visible=True), None, self.sure, **QUIET)
@@ -133,6 +139,7 @@ class LibraryTab:
             self.panel: gr.update(visible=True),
             self.download: gr.update(value=str(self.studio.public_copy(asset))),
             self.star: gr.update(value="★ Favourite" if asset.favourite else "☆ Favourite"),
+            self.stars: asset.stars,
             self.note: asset.note,
             self.said: "",
             self.details: show.scorecard(asset.scorecard) + show.seal(asset.credential) + show.record(asset),
@@ -146,6 +153,13 @@ class LibraryTab:
         library = self.studio.library
         asset = library.favourite(asset_id, not library.get(asset_id).favourite)
         return gr.update(value="★ Favourite" if asset.favourite else "☆ Favourite")
+
+    def rate(self, asset_id: str, stars: int) -> str:
+        try:
+            self.studio.library.rate(asset_id, stars)
+        except StudioError as error:
+            return show.notice(str(error), trouble=True)
+        return show.notice("Rating kept." if stars else "Rating taken away.")
 
     def write_note(self, asset_id: str, note: str) -> str:
         if not asset_id or self.studio.library.get(asset_id).note == note:

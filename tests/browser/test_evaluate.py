@@ -151,3 +151,12 @@ def test_candidates_are_weighed_anew(page: Page, shoot: Shoot) -> None:
     assert page.locator("#text-candidates label").count() == 3
     assert set(page.locator("#text-candidates").inner_text().split()) == set(before.split())
     expect(page.locator("#text-download")).to_be_visible()
+
+
+def test_stars_are_given_in_the_library(page: Page, served: Served) -> None:
+    go(page, "Library")
+    page.locator("#library-grid [data-asset]").first.click()
+    page.locator("#library-stars").get_by_text("4 ★").click()
+    expect(page.locator("#library-open")).to_contain_text("Rating kept.", timeout=LONG)
+    with Studio(Settings.read({}, home=served.home, device="cpu")) as studio:
+        assert [one.stars for one in studio.library.search(limit=100) if one.stars] == [4]
