@@ -1,20 +1,18 @@
 """Trainings: background processes, one at a time on each device, that outlive the page that watches them.
 
 A run is its folder, so nothing is lost with the studio: one that was interrupted shows as stopped, and
-`resume` takes it up from its newest checkpoint. Queue and supervision are apart from those of briefs
-(jobs.py, workers.py): a training lasts hours, has no output to seal, and goes on from where it was.
+`resume` takes it up from its newest checkpoint. Queue and supervision (training_queue.py) are apart from
+those of briefs (jobs.py, workers.py): a training lasts hours, has no output to seal, and goes on from where it was.
 """
 
 from __future__ import annotations
 
-import logging
+import contextlib
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -22,12 +20,10 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from filelock import FileLock
 
 from studio.errors import BadInput, NotFound, StudioError
 from studio.forge.base import recipes
 from studio.forge.runs import (
-    OVER,
     Request,
     Run,
     Status,
@@ -38,14 +34,10 @@ from studio.forge.runs import (
     write_request,
     write_status,
 )
-from studio.jobs import runner_alive, runner_id
 from studio.settings import Settings
-from studio.trainer import environ, let_go, say_go, start
+from studio.trainer import environ
+from studio.training_queue import LOOK_SECONDS, TrainingQueue, all_runs, as_it_is
 
-logger = logging.getLogger(__name__)
-
-LOOK_SECONDS = 0.3
-PATIENCE_SECONDS = 3.0  # for a checkpoint when the studio closes; a training then ends by itself
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -55,13 +47,8 @@ class Trainings:
     def __init__(self, settings: Settings) -> None:
         self.folder = settings.home / "runs"
         self._settings = settings
-        self._me = runner_id()
-        self._lock = FileLock(settings.home / "runs.lock")
-        self._children: dict[Path, subprocess.Popen[bytes]] = {}
-        self._measuring: set[Path] = set()
-        self._thread: threading.Thread | None = None
-        self._closed = threading.Event()
-        self._wake = threading.Event()
+        self._queue = TrainingQueue(settings, self.folder)
+        self._lock = self._queue.lock
 
     # --- Asking -----------------------------------------------------------------------------------
 
@@ -77,7 +64,7 @@ class Trainings:
         with self._lock:
             folder = self._new_folder(recipe, name, out)
             write_request(folder, request)
-            self._queue(folder, measure)
+            self._queue.put(folder, measure=measure)
         return self._get(folder)
 
     def resume(self, name: str, options: Mapping[str, Any] | None = None, *, measure: bool = False) -> Run:
@@ -113,7 +100,8 @@ class Trainings:
             if run.status.state == "queued":
                 write_status(run.folder, Status("stopped"))
             elif run.status.state == "running":
-                psutil.Process(int(run.status.keeper.rsplit(":", 2)[1])).terminate()
+                with contextlib.suppress(psutil.NoSuchProcess):  # it has just ended by itself
+                    psutil.Process(int(run.status.keeper.rsplit(":", 2)[1])).terminate()
         return self._get(run.folder)
 
     def delete(self, name: str) -> None:
@@ -149,9 +137,7 @@ class Trainings:
 
     def runs(self) -> list[Run]:
         """All runs, newest first."""
-        places = self.folder.iterdir() if self.folder.is_dir() else ()
-        runs = [run for place in places if (run := read_run(place, place.name)) is not None]
-        return sorted(map(_as_it_is, runs), key=lambda run: -run.request.created_at)
+        return all_runs(self.folder)
 
     def get(self, name: str) -> Run:
         """Raises NotFound that lists the newest names."""
@@ -159,7 +145,7 @@ class Trainings:
         if run is None:
             known = ", ".join(one.name for one in self.runs()[:8]) or "none yet"
             raise NotFound(f"There is no run called {name[:80]!r}; there are: {known}.")
-        return _as_it_is(run)
+        return as_it_is(run)
 
     def watch(self, name: str) -> Iterator[Run]:
         """The run as it stands, again whenever that changes, until it is over."""
@@ -175,18 +161,9 @@ class Trainings:
 
     def close(self) -> None:
         """Stop this studio's trainings, each with a checkpoint. They are resumed when somebody says so."""
-        self._closed.set()
-        self._wake.set()
-        if self._thread is not None:
-            self._thread.join()
-        for child in self._children.values():
-            let_go(child)
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while self._children and time.monotonic() < deadline:
-            self._reap()
-            time.sleep(0.05)
+        self._queue.close()
 
-    # --- The queue --------------------------------------------------------------------------------
+    # --- Folders --------------------------------------------------------------------------------------
 
     def _request(self, recipe: str, data: Path, options: Mapping[str, Any], threads: int) -> Request:
         recipes.lookup(recipe)
@@ -237,77 +214,5 @@ class Trainings:
                 raise BadInput(f"{run.name} is {run.status.state} already.")
             if run.status.state == "done":
                 raise BadInput(f"{run.name} is finished; there is nothing to resume.")
-            self._queue(run.folder.resolve(), measure)
+            self._queue.put(run.folder.resolve(), measure=measure)
         return self._get(run.folder)
-
-    def _queue(self, folder: Path, measure: bool) -> None:
-        write_status(folder, Status("queued", keeper=self._me))
-        (self._measuring.add if measure else self._measuring.discard)(folder)
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._supervise, name="trainings", daemon=True)
-            self._thread.start()
-        self._wake.set()
-
-    def _supervise(self) -> None:
-        while not self._closed.is_set():
-            self._wake.wait(LOOK_SECONDS)
-            self._wake.clear()
-            try:
-                self._reap()
-                self._start_waiting()
-            except Exception:
-                logger.exception("the supervision of trainings met a fault and goes on")
-                time.sleep(LOOK_SECONDS)
-
-    def _start_waiting(self) -> None:
-        with self._lock:
-            runs = self.runs()
-            mine = [run for run in runs if run.status.state == "queued" and run.status.keeper == self._me]
-            for run in sorted(mine, key=lambda run: run.status.since):
-                busy = {one.status.device for one in self.runs() if one.status.state == "running"}
-                free = [one for one in map(str.strip, self._settings.device.split(",")) if one not in busy]
-                if not free or self._closed.is_set():
-                    return
-                self._start(run.folder.resolve(), free[0])
-
-    def _start(self, folder: Path, device: str) -> None:
-        run = self._get(folder)
-        child = start(run, self._settings, device, measure=folder in self._measuring)
-        self._children[folder] = child
-        write_status(folder, Status("running", keeper=runner_id(child.pid), device=device))
-        say_go(child)
-
-    def _reap(self) -> None:
-        """Write down the end of those that could not do so themselves."""
-        for folder, child in list(self._children.items()):
-            if child.poll() is None:
-                continue
-            let_go(child)
-            del self._children[folder]
-            run = read_run(folder)
-            if run is None or run.status.state in OVER:
-                continue
-            if child.returncode == -signal.SIGTERM:  # stopped before it could listen
-                write_status(folder, Status("stopped", device=run.status.device))
-            else:
-                how = f"signal {-child.returncode}" if child.returncode < 0 else f"status {child.returncode}"
-                write_status(
-                    folder,
-                    Status(
-                        "failed",
-                        f"The training's process ended by itself ({how}), perhaps for want of memory; "
-                        f"resume goes on from its last checkpoint. Its words are in {folder / 'trainer.log'}.",
-                        device=run.status.device,
-                    ),
-                )
-
-
-def _as_it_is(run: Run) -> Run:
-    """A run whose keeper is gone does not run, whatever its folder says."""
-    status = run.status
-    if status.state in OVER or runner_alive(status.keeper) is not False:
-        return run
-    return replace(run, status=replace(status, state="stopped", error=INTERRUPTED))
-
-
-INTERRUPTED = "It was interrupted when the studio closed; resume goes on from its last checkpoint."

@@ -30,6 +30,7 @@ MIDDLE = {
     "judging",
     "trainings",
     "trainer",
+    "training_queue",
     "taste",
     "publish",
 }

@@ -42,7 +42,10 @@ def opened(tmp_path: Path, outsider: Path) -> Iterator[Callable[[], Trainings]]:
     yield open_door
     for door in doors:
         door.close()
-        for child in door._children.values():  # a busy machine may need longer than a page would wait
+        for (
+            child,
+            _,
+        ) in door._queue._children.values():  # a busy machine may need longer than a page would wait
             child.wait(60)
 
 
@@ -260,3 +263,21 @@ def test_only_a_finished_language_model_is_published(opened: Callable[[], Traini
     with pytest.raises(StudioError, match="holds no finished language model") as caught:
         door.publish("good", "anything")
     assert not str(caught.value).startswith("signet:")
+
+
+def test_a_run_that_no_studio_has_started_is_taken_up(
+    opened: Callable[[], Trainings], points: Path, tmp_path: Path
+) -> None:
+    door = opened()
+    door.submit("tiny", points, {"pause": 0.05}, name="early")
+    wait_for(door, "early", lambda run: run.pace.step >= 2)
+    door.stop("early")
+    finish(door, "early")
+    bare = tmp_path / "bare"
+    (door.folder / "early").rename(bare)
+    for name in ("run.json", "status.json", "progress.json"):
+        (bare / name).unlink()
+    run = door.resume_in(bare, "tiny", points, {"pause": 0.05})
+    assert run.name == "bare" and finish(door, "bare").status.state == "done"
+    with pytest.raises(NotFound, match="no run in"):
+        door.resume_in(tmp_path, "tiny", points, {})

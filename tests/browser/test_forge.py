@@ -148,3 +148,11 @@ def test_a_restarted_studio_shows_the_run_and_resumes_it(
     page.locator("#forge-resume").click()
     standing(page, "done")
     page.context.close()
+
+
+def test_the_ranker_says_where_it_stands(page: Page) -> None:
+    open_forge(page)
+    page.locator("#forge-taste").get_by_text("Teach a ranker what you prefer").click()
+    expect(page.locator("#taste-ranking")).to_contain_text("No ranker has been trained yet", timeout=LONG)
+    page.locator("#forge-taste-train").click()
+    expect(page.locator("#forge-taste")).to_contain_text("no choice yet", timeout=LONG)
