@@ -132,7 +132,7 @@ def test_a_template_shows_its_slots_and_its_disclaimer_is_always_there(page: Pag
 def test_a_reload_finds_the_running_job_again(page: Page, served: Served) -> None:
     choose(page, "text", "Echo text")
     page.get_by_label("number input for Steps").fill("120")
-    page.get_by_label("number input for Seconds a step").fill("0.05")
+    page.locator("#text-options").get_by_label("Seconds a step").fill("0.05")
     page.locator("#text-brief textarea").fill("still here after a reload")
     page.locator("#text-create").click()
     expect(page.locator("#text-status progress")).to_be_visible(timeout=LONG)
@@ -146,7 +146,7 @@ def test_a_reload_finds_the_running_job_again(page: Page, served: Served) -> Non
 def test_stop_stops(page: Page) -> None:
     choose(page, "text", "Echo text")
     page.get_by_label("number input for Steps").fill("2000")
-    page.get_by_label("number input for Seconds a step").fill("0.05")
+    page.locator("#text-options").get_by_label("Seconds a step").fill("0.05")
     page.locator("#text-brief textarea").fill("never finished")
     page.locator("#text-create").click()
     page.locator("#text-stop").click(timeout=LONG)
