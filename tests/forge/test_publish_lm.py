@@ -121,6 +121,17 @@ def test_what_is_not_a_finished_run_is_refused(tmp_path: Path, settings: Setting
         Catalog.read(settings).get("harbour")
 
 
+def test_four_bits_that_lose_too_much_are_left_out_and_the_card_says_so(
+    run: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(TOLERANCE, "model-q4_1.gguf", -1.0)
+    model = publish(settings, run, WISH)
+    names = [file.path for file in model.files]
+    assert names[0] == "model-q8_0.gguf" and "model-q4_1.gguf" not in names
+    assert not (model.folder / "model-q4_1.gguf").exists()
+    assert "left out: four bits lose too much" in (model.folder / "card.md").read_text("utf-8")
+
+
 def test_a_full_disk_leaves_no_trace(run: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     from studio.forge import publish_lm
 
