@@ -20,7 +20,6 @@ RING = 1.6  # seconds after the last bar that are kept while anything sounds
 def render(score: Score, font: bytes, loop: bool, target_lufs: float) -> tuple[Any, float]:
     """float32 (frames, 2) at 48 kHz, and the loudness reached; `font` is an SF2 file."""
     import midirenderer
-    import numpy as np
     import soundfile
 
     try:
@@ -33,11 +32,20 @@ def render(score: Score, font: bytes, loop: bool, target_lufs: float) -> tuple[A
     if rate != SAMPLE_RATE or not len(samples):
         raise ModelBroken("The music renderer gave no usable sound; install midirenderer 0.1.3.")
     length = round(score.seconds(score.ticks) * SAMPLE_RATE)
-    if loop:
-        samples = np.ascontiguousarray(samples[length : 2 * length])
-    else:
-        samples = _faded(samples[: length + round(RING * SAMPLE_RATE)])
+    samples = _turn(samples, length) if loop else _faded(samples[: length + round(RING * SAMPLE_RATE)])
     return samples, bring_to(samples, SAMPLE_RATE, target_lufs)
+
+
+def _turn(samples: Any, length: int) -> Any:
+    """The middle turn of three. Its last 10 ms go over into what stood before it, since chorus and reverb
+    are not quite the same in every turn: so the last sample is the true neighbour of the first."""
+    import numpy as np
+
+    turn = np.array(samples[length : 2 * length])
+    seam = SAMPLE_RATE // 100
+    mix = np.linspace(0.0, 1.0, seam, dtype=np.float32)[:, None]
+    turn[-seam:] = turn[-seam:] * (1 - mix) + samples[length - seam : length] * mix
+    return turn
 
 
 def _faded(samples: Any) -> Any:

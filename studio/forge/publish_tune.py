@@ -104,7 +104,8 @@ def card(run: Path, data: Path, out: Path, report: Path | None) -> str:
             "## Training",
             "",
             f"A decoder of {_parameters(out):,} parameters (width {config['width']}, {config['depth']} layers) over "
-            f"{config['vocabulary']} tokens, {tokens:,} training tokens, {curve[-1][0]:,} steps of 8 rows of 512; "
+            f"{config['vocabulary']} tokens, {tokens:,} training tokens, {curve[-1][0]:,} steps over rows of 512 "
+            f"({len(curve)} of {_planned(run)} planned epochs); "
             f"validation loss {curve[0][1]:.3f} → {best:.3f} nats a token (its lowest is what is published). "
             "`python -m studio.forge.tunes DATA`, then `python -m studio train pretrain_tune --data DATA --out RUN`.",
             "",
@@ -120,6 +121,11 @@ def card(run: Path, data: Path, out: Path, report: Path | None) -> str:
             "",
         ]
     )
+
+
+def _planned(run: Path) -> int:
+    newest = max(run.glob("step-" + "[0-9]" * 7))
+    return int(json.loads((newest / "state.json").read_text("utf-8"))["options"]["epochs"])
 
 
 def _parameters(out: Path) -> int:
