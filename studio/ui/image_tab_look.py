@@ -60,7 +60,7 @@ def size_of(shape: str, side: int) -> tuple[int, int] | None:
     ratio = SHAPES[shape]
     if ratio == 1:
         return None
-    step = 64 if side >= 512 else 16
+    step = 64 if side >= 512 else 8
     width, height = side * math.sqrt(ratio), side / math.sqrt(ratio)
     return max(step, round(width / step) * step), max(step, round(height / step) * step)
 

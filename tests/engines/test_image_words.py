@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from test_image_diffusers import model_at
 
@@ -53,6 +54,7 @@ def test_models_that_read_it_or_do_not_say_get_it_as_it_is() -> None:
         assert read_prompt("红苹果", model, SETTINGS) == "红苹果"
 
 
+@hypothesis_settings(deadline=None)
 @given(st.text(max_size=40))
 def test_whatever_is_typed_is_read_or_refused(text: str) -> None:
     try:

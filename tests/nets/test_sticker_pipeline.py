@@ -173,3 +173,13 @@ def test_what_is_published_is_a_catalog_entry(folder: Path) -> None:
     (model,) = read_models(lone)
     assert model.kind == "image" and model.engine == "image_diffusers" and len(model.data) >= 4
     assert {file.path for file in model.files} >= {"model_index.json", "transformer/config.json"}
+
+
+def test_without_the_upscaler_it_is_as_small_as_it_is_drawn(pipeline: SignetStickerPipeline) -> None:
+    def made(**more: Any) -> Any:
+        return pipeline("apple", num_inference_steps=2, generator=torch.Generator().manual_seed(1), **more)
+
+    assert made(upscale=False).images[0].size == (64, 64)
+    assert made().images[0].size == (512, 512)
+    with pytest.raises(BadInput, match="switch upscale on or transparent off"):
+        made(upscale=False, transparent=True)
