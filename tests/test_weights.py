@@ -330,6 +330,31 @@ def test_missing_npm_is_said_plainly(tmp_path: Path, monkeypatch: pytest.MonkeyP
         fetch.fetch_npm("@a/b@1.0", tmp_path, lambda done: None)
 
 
+def test_setting_up_goes_on_without_npm_and_says_what_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from studio.cli import models
+    from studio.errors import ToolMissing
+
+    asked: list[str] = []
+
+    def pull(catalog: Catalog, name: str, tell: Any) -> None:
+        asked.append(name)
+        if name == "fluid-r3-mono":
+            raise ToolMissing("npm is not installed")
+
+    monkeypatch.setattr(models, "pull_model", pull)
+    monkeypatch.setattr(Catalog, "ready", lambda self, name: False)
+    settings = Settings.read({}, home=tmp_path)
+    monkeypatch.setattr(models, "_catalog", lambda context: Catalog.read(settings))
+    models.pull(None, None, True)  # type: ignore[arg-type]
+    out = capsys.readouterr()
+    assert "Left out for now: npm is not installed" in out.err and "smollm2-135m is ready" in out.out
+    assert "fluid-r3-mono is ready" not in out.out and len(asked) > 5
+    with pytest.raises(ToolMissing):
+        models.pull(None, ["fluid-r3-mono"], False)  # type: ignore[arg-type]
+
+
 def test_cancelling_ends_the_child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[Any] = []
     real = fetch.subprocess.Popen

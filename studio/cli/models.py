@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_module
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -10,7 +11,7 @@ import typer
 from studio.catalog import Catalog, Model
 from studio.cli.context import Context
 from studio.cli.progress import Meter
-from studio.errors import BadInput, ModelBroken, ModelMissing
+from studio.errors import BadInput, ModelBroken, ModelMissing, ToolMissing
 from studio.weights import pull as pull_model
 
 app = typer.Typer(no_args_is_help=True)
@@ -72,9 +73,18 @@ def pull(
         for name in dict.fromkeys(wanted):
             if default and name not in (names or []) and catalog.ready(name):
                 continue
-            pull_model(
-                catalog, name, lambda model, fraction, words: meter.tell(fraction, f"{model}: {words}", model)
-            )
+            try:
+                pull_model(
+                    catalog,
+                    name,
+                    lambda model, fraction, words: meter.tell(fraction, f"{model}: {words}", model),
+                )
+            except ToolMissing as missing:
+                if name in (names or []):
+                    raise
+                meter.clear()  # the studio opens without it, and its tab says the same
+                print(f"Left out for now: {missing}", file=sys.stderr)
+                continue
             meter.clear()
             print(f"{name} is ready")
 
