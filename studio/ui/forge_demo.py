@@ -110,14 +110,27 @@ def _shown(studio: Studio, run: Run, pairs: list[tuple[Asset, Asset]]) -> str:
         )
     return head + "".join(
         f'<h4 dir="auto">{escape(before.brief.prompt)}</h4><div class="pair">'
-        f"{_side(studio, 'Before', before)}{_side(studio, 'After', after)}</div>"
+        f"{_side(studio, 'Before', before)}{_side(studio, 'After', after)}</div>{_scores(before, after)}"
         for before, after in pairs
     )
 
 
 def _side(studio: Studio, when: str, asset: Asset) -> str:
     text = escape(studio.text_of(asset))
+    return f'<div><h4>{when}: {escape(asset.model.id)}</h4><div class="stream" dir="auto">{text}</div></div>'
+
+
+def _scores(before: Asset, after: Asset) -> str:
+    """The numbers that both scorecards carry, beside each other; the whole cards are in the Library."""
+    old = {score.name: score for score in before.scorecard.scores}
+    rows = "".join(
+        f'<tr><th scope="row">{escape(one.name.replace("_", " ").capitalize())}</th>'
+        f'<td class="number">{old[one.name].value:.3g}</td><td class="number">{one.value:.3g} {escape(one.unit)}</td>'
+        f'<td class="fine">{show.BETTER[one.better]}</td></tr>'
+        for one in after.scorecard.scores
+        if one.name in old
+    )
     return (
-        f'<div><h4>{when}: {escape(asset.model.id)}</h4><div class="stream" dir="auto">{text}</div>'
-        f"{show.scorecard(asset.scorecard)}</div>"
+        '<section class="sheet"><table><tr><td></td><th scope="col">Before</th><th scope="col">After</th><td></td></tr>'
+        f"{rows}</table></section>"
     )
