@@ -205,8 +205,9 @@ def int8(model: Any) -> Any:
     with warnings.catch_warnings():
         # Called deprecated in favour of a package that is not among ours; here it only measures.
         warnings.simplefilter("ignore")
+        each = {torch.nn.Linear: torch.ao.quantization.per_channel_dynamic_qconfig}
         for layer in copied.get_decoder().layers:
-            torch.ao.quantization.quantize_dynamic(layer, {torch.nn.Linear}, torch.qint8, inplace=True)
+            torch.ao.quantization.quantize_dynamic(layer, each, torch.qint8, inplace=True)
     return copied
 
 
