@@ -89,9 +89,9 @@ def test_every_shipped_entry_says_where_its_data_comes_from_and_who_made_it(tmp_
             continue
         assert model.data and all(source.name and source.licence for source in model.data), model.name
         assert model.attribution and model.summary.endswith("."), model.name
-        assert (model.engine is not None) == (model.kind in {"text", "speech", "image", "music", "video"}), (
-            model.name
-        )
+        assert (model.engine is not None) == (
+            model.kind in {"text", "speech", "image", "music", "video", "listen"}
+        ), model.name
         assert model.folder == ROOT / "checkpoints" / model.name
 
 
