@@ -176,6 +176,7 @@ class Encoder:
 
     def _layer(self, x: Floats, hidden: Floats, name: str, qkv: tuple[Floats, Floats]) -> Floats:
         import numpy as np
+
         n, length, width = x.shape
         split = (x @ qkv[0] + qkv[1]).reshape(n, length, 3, self.heads, width // self.heads)
         query, key, value = split.transpose(2, 0, 3, 1, 4)

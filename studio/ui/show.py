@@ -70,7 +70,9 @@ def stream(texts: Mapping[int, str], count: int) -> str:
 
 def scorecard(card: Scorecard) -> str:
     rows = "".join(_score_row(score) for score in card.scores)
-    held = "".join(f"<li><b>{escape(score_title(name))}</b>: {escape(why)}</li>" for name, why in card.withheld.items())
+    held = "".join(
+        f"<li><b>{escape(score_title(name))}</b>: {escape(why)}</li>" for name, why in card.withheld.items()
+    )
     table = f"<table>{rows}</table>" if rows else '<p class="fine">No score applies to this output.</p>'
     more = (
         f"<details><summary>{len(card.withheld)} withheld, and why</summary><ul>{held}</ul></details>"
