@@ -28,6 +28,7 @@ MAX_SAMPLES = 200_000_000
 _CREDENTIAL = re.compile("\ufeff?(?:[\ufe00-\ufe0f]{2,}|[\U000e0100-\U000e01ef])+[\ufe00-\ufe0f]*")
 _ARMOUR = re.compile(r"<!-- *-----BEGIN C2PA MANIFEST-----.*?-----END C2PA MANIFEST----- *-->", re.DOTALL)
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\n.*?\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
+_TIMING = re.compile(r"^(?:WEBVTT.*|\d+(?=\n[\d:,.]+ -->)|[\d:,.]+ --> .*)$", re.MULTILINE)
 _MARKDOWN = (
     (re.compile(r"<!--.*?-->", re.DOTALL), ""),
     (re.compile(r"^[ \t]*(?:```|~~~).*$", re.MULTILINE), ""),
@@ -41,8 +42,9 @@ _SILENT = frozenset(("script", "style", "head", "template"))
 
 
 def read_text(path: Path, media_type: str) -> str:
-    """The words of a TXT, Markdown or HTML file. Raises BadInput if it is no UTF-8 or too large."""
-    return plain_text(_utf8(path), media_type)
+    """The words of a TXT, Markdown, HTML or caption file. Raises BadInput if it is no UTF-8 or too large."""
+    text = plain_text(_utf8(path), media_type)
+    return " ".join(_TIMING.sub("", text).split()) if path.suffix in (".srt", ".vtt") else text
 
 
 def read_written(path: Path, media_type: str) -> str:

@@ -49,12 +49,12 @@ def build(studio: Studio) -> Any:
                 text = text_tab(studio, visitor, secret)
             with gr.Tab("Image", id="image") as image_place:
                 image = image_tab(studio, visitor, secret)
-            with gr.Tab("Audio", id="audio"), gr.Tabs() as sounds:
+            with gr.Tab("Audio", id="audio") as audio_place, gr.Tabs() as sounds:
                 with gr.Tab("Speech", id="speech"):
                     audio = audio_tab(studio, visitor, secret)
-                with gr.Tab("Music", id="music"):
+                with gr.Tab("Music", id="music") as music_place:
                     music = music_tab(studio, visitor, secret)
-                with gr.Tab("Listen", id="listen"):
+                with gr.Tab("Listen", id="listen") as listen_place:
                     listen = listen_tab(studio, visitor, secret)
             with gr.Tab("Library", id="library") as library_place:
                 library = LibraryTab(studio)
@@ -75,7 +75,13 @@ def build(studio: Studio) -> Any:
         page.load(lambda name: name or secrets.token_hex(8), visitor.state, visitor.state, **QUIET)
         for room in (text, image, audio, music, listen):
             room.wire(page)
-        image.wire_place(image_place)
+        for room, place in (
+            (image, image_place),
+            (audio, audio_place),
+            (music, music_place),
+            (listen, listen_place),
+        ):
+            room.wire_place(place)
         evaluate.wire(page, evaluate_place)
         find, inputs, outputs = library.refresh
         library_place.select(find, inputs, outputs, **QUIET)

@@ -143,6 +143,20 @@ def test_a_reload_finds_the_running_job_again(page: Page, served: Served) -> Non
     assert "still here after a reload" in page.locator("#text-result textarea").input_value()
 
 
+def test_a_reload_finds_the_speech_job_when_its_tab_is_opened(page: Page, served: Served) -> None:
+    go(page, "Audio")
+    choose(page, "speech", "Echo speech")
+    page.locator("#speech-options").get_by_label("number input for Steps").fill("200")
+    page.locator("#speech-options").get_by_label("Seconds a step").fill("0.05")
+    page.locator("#speech-brief textarea").fill("still here")
+    page.locator("#speech-create").click()
+    expect(page.locator("#speech-status progress")).to_be_visible(timeout=LONG)
+    page.wait_for_timeout(500)
+    open_page(page, served)
+    go(page, "Audio")
+    expect(page.locator("#speech-download")).to_be_visible(timeout=LONG)
+
+
 def test_stop_stops(page: Page) -> None:
     choose(page, "text", "Echo text")
     page.get_by_label("number input for Steps").fill("2000")
