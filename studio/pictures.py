@@ -6,7 +6,9 @@ and size, is `safety.uploads`' to say.
 
 from __future__ import annotations
 
+import io
 import struct
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -21,8 +23,6 @@ MAX_SIDE = 16_384
 
 def decode(path: Path, settings: Settings) -> Image:
     """The decoded picture. Its size is looked at before a pixel is unpacked."""
-    import warnings
-
     from PIL import Image
 
     too_large = BadInput(f"The picture has more than {settings.max_megapixels} megapixels; make it smaller.")
@@ -96,7 +96,6 @@ def to_srgb(image: Image) -> Image:
     profile = image.info.get("icc_profile")
     if not profile or image.mode not in ("RGB", "RGBA", "CMYK", "L"):
         return image
-    import io
 
     from PIL import ImageCms
 

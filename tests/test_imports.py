@@ -127,3 +127,30 @@ def test_opening_the_page_loads_no_model_library() -> None:
         loaded_by(code) & {"torch", "transformers", "diffusers", "onnxruntime", "xllamacpp", "librosa"}
         == set()
     )
+
+
+# Not on every system, so asked for where they are used.
+NOT_EVERYWHERE = {"resource", "sqlite3"}
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT / "studio")))
+def test_only_what_is_heavy_is_imported_late(path: Path) -> None:
+    """Late imports keep the doors quick; for the standard library they would only hide what a module uses."""
+    functions = [
+        node
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+    late = {
+        name.split(".")[0]
+        for function in functions
+        for node in ast.walk(function)
+        for name in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+    }
+    assert not (late & set(sys.stdlib_module_names)) - NOT_EVERYWHERE

@@ -10,6 +10,7 @@ import json
 import os
 import time
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -130,8 +131,6 @@ def batch(place: Place) -> list[Figure]:
 
 
 def _drawn(engine: Any, brief: Brief) -> list[Draft]:
-    from datetime import UTC, datetime
-
     job = Job("bench", brief, "bench", "running", datetime.now(UTC))
     return [step for step in engine.generate(job) if isinstance(step, Draft)]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Protocol
 
 from studio.errors import BadInput, ModelBroken
@@ -107,6 +108,4 @@ def _render(tokenizer: Tokenizer, messages: Sequence[dict[str, str]]) -> str:
 
 
 def _today(form: str) -> str:
-    from datetime import datetime
-
     return datetime.now().strftime(form)

@@ -6,6 +6,7 @@ numbers of a folder from its safetensors headers without loading anything.
 
 from __future__ import annotations
 
+import gc
 import json
 import struct
 from collections.abc import Mapping
@@ -156,8 +157,6 @@ def channels_last(pipeline: Any) -> None:
 
 def empty_cache(device: str) -> None:
     """Give cached blocks back to the device."""
-    import gc
-
     import torch
 
     gc.collect()

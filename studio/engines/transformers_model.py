@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -157,8 +158,6 @@ def _dtype(device: Device, size_mb: float) -> Any:
 
 def _quantisation(entry: Model, device: Device, size_mb: float) -> str | None:
     """ "8bit", "4bit" or None. "auto" quantises what would not fit, where the hardware can."""
-    from importlib.util import find_spec
-
     wish = str(entry.options.get("quantise", "auto"))
     if wish not in QUANTISE:
         raise BadInput(f"quantise of {entry.name} must be one of {', '.join(QUANTISE)}, not {wish!r}.")

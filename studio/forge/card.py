@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from xml.sax.saxutils import escape
 
 from studio.forge.pictures import SOURCES
 from studio.forge.track import read_curve
@@ -74,8 +75,6 @@ def write_card(
 
 def curve_svg(points: Sequence[tuple[int, float]], title: str, width: int = 480, height: int = 200) -> str:
     """A line chart with its first and last value written out."""
-    from xml.sax.saxutils import escape
-
     steps, values = [float(p[0]) for p in points], [p[1] for p in points]
     low, high = min(values), max(values)
     span, reach = (high - low) or 1.0, (steps[-1] - steps[0]) or 1.0

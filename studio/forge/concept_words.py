@@ -8,6 +8,7 @@ for the shortest name that contains it: 苹果 is read as 红苹果, "red apple"
 
 from __future__ import annotations
 
+import argparse
 import json
 from pathlib import Path
 from typing import Any
@@ -52,8 +53,6 @@ def _entries(packages: Path, language: str) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    import argparse
-
     parser = argparse.ArgumentParser(description="Write the table of Chinese and English concept names.")
     for name in ("packages", "out"):
         parser.add_argument(f"--{name}", type=Path, required=True)

@@ -8,6 +8,7 @@ with `num_inference_steps` = its steps, `guidance_scale` = 1 and its own schedul
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 from dataclasses import dataclass
@@ -57,8 +58,6 @@ class Distil:
     Options: ClassVar[type] = DistilOptions
 
     def run(self, data: Path, options: DistilOptions, track: Track) -> Path:
-        import copy
-
         import torch
 
         from studio.nets.autoencoder import Autoencoder

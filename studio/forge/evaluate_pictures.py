@@ -13,6 +13,7 @@ independent judge, and the report says so.
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -244,8 +245,6 @@ def _save(file: Path, pictures: torch.Tensor) -> None:
 
 
 def main() -> None:
-    import argparse
-
     parser = argparse.ArgumentParser(description="Measure signet-sticker on held-out prompts.")
     for name in ("data", "model", "align", "out"):
         parser.add_argument(f"--{name}", type=Path, required=True)

@@ -8,6 +8,7 @@ all melodies as drawn under the grammar; "chosen" the best of five that copies n
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -148,8 +149,6 @@ NUMBERS: dict[str, Callable[[Sequence[Tune]], float]] = {
 
 
 def main() -> None:
-    import argparse
-
     from studio.nets.tune import TuneModel
 
     parser = argparse.ArgumentParser(description="Measure signet-tune on melodies drawn from it.")

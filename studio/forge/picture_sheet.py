@@ -8,6 +8,7 @@ captions of the training set; `--prompts` names a text file with others, one a l
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +48,6 @@ def draw_sheet(model: Path, prompts: tuple[str, ...], steps: int | None = None) 
 
 
 def main() -> None:
-    import argparse
-
     parser = argparse.ArgumentParser(description="Draw a contact sheet of 48 prompts.")
     for name in ("model", "out"):
         parser.add_argument(f"--{name}", type=Path, required=True)

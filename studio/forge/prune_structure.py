@@ -11,6 +11,7 @@ transformers and GGUF gives all layers one shape.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -157,8 +158,6 @@ def without_layers(model: Any, found: Importance, count: int) -> tuple[Any, Impo
 
 def _rebuilt(model: Any, changes: dict[str, int], cut: Any, layers: Sequence[int] | None = None) -> Any:
     """A new model of the changed shape; `cut(layer, part)` is (axis, kept places) of a matrix or None."""
-    import copy
-
     import torch
 
     check_architecture(model.config)

@@ -5,6 +5,7 @@ python -m studio.forge.publish_align --run runs/align --data /data/stickers --ou
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import shutil
 from pathlib import Path
@@ -120,8 +121,6 @@ def _card(rows: list[str], curve: bool) -> str:
 
 
 def main() -> None:
-    import argparse
-
     parser = argparse.ArgumentParser(description="Publish signet-align from a finished run.")
     for name in ("run", "data", "out"):
         parser.add_argument(f"--{name}", type=Path, required=True)

@@ -9,10 +9,12 @@ that halves the size for nothing; `studio.forge.card` writes card.md.
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +39,6 @@ class Trained:
 
 def trained(part: str, folder: Path) -> Trained:
     """The model of `part` in a finished folder, or the newest averaged weights of a run (also a running one)."""
-    from importlib import import_module
-
     from safetensors.torch import load_model
 
     from studio.forge.loop.checkpoint import newest
@@ -118,8 +118,6 @@ def digest(folder: Path) -> str:
 
 
 def main() -> None:
-    import argparse
-
     parser = argparse.ArgumentParser(description="Publish signet-sticker from trained parts.")
     for name in ("transformer", "autoencoder", "upscaler", "out"):
         parser.add_argument(f"--{name}", type=Path, required=True)

@@ -9,6 +9,7 @@ Takes the weights with the best validation loss so far, of a running training to
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 from collections import Counter
@@ -181,8 +182,6 @@ _LICENCE = (
 
 
 def main() -> None:
-    import argparse
-
     parser = argparse.ArgumentParser(description="Publish signet-tune from a run.")
     for name in ("run", "data", "out"):
         parser.add_argument(f"--{name}", type=Path, required=True)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 
 TICKS = 24  # to a quarter note
 METRES = {
@@ -267,8 +268,6 @@ RUN = 16  # intervals: the length of a melodic run that counts as copied
 
 def runs(tune: Tune) -> set[int]:
     """32-bit digests of every run of 16 successive intervals: what memory of the training set is told by."""
-    from hashlib import blake2b
-
     pitches = [pitch for pitch, _ in notes_of(tune)]
     steps = [b - a for a, b in zip(pitches, pitches[1:], strict=False)]
     return {

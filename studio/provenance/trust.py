@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tomllib
+import urllib.request
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -82,8 +83,6 @@ def from_file(path: Path) -> bytes:
 
 
 def _published() -> bytes:
-    import urllib.request
-
     class NoRedirect(urllib.request.HTTPRedirectHandler):
         def redirect_request(self, *_: object) -> None:
             return None

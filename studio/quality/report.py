@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from html import escape
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -161,8 +162,6 @@ def _spread_row(d: Distribution) -> list[Any]:
 
 
 def _table(folder: Path, name: str, head: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    from io import StringIO
-
     out = StringIO()
     writer = csv.writer(out)
     writer.writerow(head)

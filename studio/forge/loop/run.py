@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import math
 import os
 import time
@@ -275,8 +276,6 @@ def _average(ema: nn.Module, model: nn.Module, decay: float, step: int) -> None:
 
 def _mix(seed: int, step: int, name: str) -> int:
     """One 63-bit seed of (seed, step, name), the same on every machine."""
-    import hashlib
-
     return int.from_bytes(hashlib.blake2b(f"{seed}/{step}/{name}".encode(), digest_size=8).digest()) >> 1
 
 
