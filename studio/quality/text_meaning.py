@@ -44,10 +44,15 @@ def chunks(text: str) -> list[str]:
 
 
 def topic(text: str, sample: Sample) -> NDArray[np.float32]:
-    """The unit-length mean direction of a text's chunks, (384,)."""
+    """The unit-length mean direction of a text's sentences, longer ones weighing more, (384,).
+
+    Coherence looks at the same sentences, so the model reads a text once for both.
+    """
     import numpy as np
 
-    mean = embed(chunks(text) or [text], sample.models[MODEL]).mean(axis=0)
+    said = sentences(text)[:MAX_SENTENCES] or [text]
+    weights = np.array([max(len(words(sentence)), 1) for sentence in said], np.float32)
+    mean = weights @ embed(said, sample.models[MODEL])
     result: NDArray[np.float32] = mean / np.linalg.norm(mean)
     return result
 
@@ -68,7 +73,7 @@ class Relevance:
             raise Withheld("the brief has no words")
         need_english(sample.brief.prompt)
         value = float(topic(sample.brief.prompt, sample) @ topic(sample.text, sample))
-        return Score(self.name, value, "cosine", "higher", "English; topic, not truth or tone", MODEL)
+        return Score(self.name, value, "cosine", "higher", "English; topic, not truth or tone", MODEL, "2")
 
 
 @metrics.register
