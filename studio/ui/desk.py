@@ -146,9 +146,11 @@ class Desk:
                 now = time.monotonic()
                 if now - shown_at >= PREVIEW_SECONDS or self._must_show(event):
                     shown_at = now
-                    yield {self.status: show.meter(event, _left(event, now - started))} | self._preview(
-                        event, texts, count, playlist
-                    )
+                    # The button again each time: what comes while a tab is being built is lost.
+                    yield {
+                        self.status: show.meter(event, _left(event, now - started)),
+                        self.stop: gr.update(visible=True),
+                    } | self._preview(event, texts, count, playlist)
         except Cancelled:
             yield self._cleared() | {self.status: show.notice("Stopped. Nothing was saved.")}
         except StudioError as error:

@@ -122,7 +122,11 @@ class EvaluateTab:
         began = time.monotonic()
         try:
             for event in self.runs.watch(key):
-                yield {self.status: show.meter(event, _left(event, time.monotonic() - began))}
+                # The button again each time: what comes while the tab is being built is lost.
+                yield {
+                    self.status: show.meter(event, _left(event, time.monotonic() - began)),
+                    self.stop: gr.update(visible=True),
+                }
             yield self._finished(self.runs.done(key))
         except Cancelled as stopped:
             yield self._ended(show.notice(str(stopped)))
