@@ -287,7 +287,7 @@ def test_quantised_loading_says_what_it_needs(folder: Path, settings: Settings) 
 
 
 def test_quantisation_is_chosen_by_what_fits(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
+    monkeypatch.setattr(transformers_model, "find_spec", lambda name: object())
     card = Device("cuda:0", "card", 10_000, 8_000)
     choose = transformers_model._quantisation
     assert choose(entry(folder), card, 4_000) is None
