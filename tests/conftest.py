@@ -39,7 +39,7 @@ def shared_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
         yield one
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def outsider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A package on the path whose entry point brings the recipe `tiny`."""
     site = tmp_path_factory.mktemp("site")

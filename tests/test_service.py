@@ -191,12 +191,13 @@ def test_a_job_that_kills_its_worker_twice_fails_in_words(studio: Studio) -> Non
 
 
 BUSY_STUDIO = """
-    import sys, time
+    import signal, sys, time
     from studio.service import Studio
     from studio.settings import Settings
     from studio.types import Brief
 
     if __name__ == "__main__":
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
         with Studio(Settings.read({}, home=sys.argv[1], device="cpu"), serve=True) as studio:
             (kept,) = studio.make(Brief("text", "kept", engine="echo"))
             slow = {"steps": 400, "seconds_per_step": 0.05}
