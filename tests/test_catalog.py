@@ -95,6 +95,12 @@ def test_every_shipped_entry_says_where_its_data_comes_from_and_who_made_it(tmp_
         assert model.folder == ROOT / "checkpoints" / model.name
 
 
+def test_models_of_our_own_name_no_path_of_a_machine() -> None:
+    for path in (ROOT / "checkpoints").glob("signet-*/**/*.json"):
+        name = json.loads(path.read_text("utf-8"))
+        assert not (isinstance(name, dict) and name.get("_name_or_path")), path
+
+
 @pytest.mark.real
 def test_the_default_weights_are_the_named_files(tmp_path: Path) -> None:
     catalog = Catalog.read(Settings.read({}, home=tmp_path))
