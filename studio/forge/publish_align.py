@@ -36,6 +36,7 @@ def publish(run: Path, data: Path, out: Path) -> None:
     if curve:
         svg = curve_svg(curve, "Concepts among the five nearest names (valid)")
         (out / "curve.svg").write_text(svg, "utf-8")
+    model.register_to_config(_name_or_path="")  # else it says where it was trained
     model.half().save_pretrained(out, safe_serialization=True)
     (out / "card.md").write_text(_card(rows, bool(curve)), "utf-8")
     (out / "model.toml").write_text(_entry(out), "utf-8")

@@ -65,6 +65,7 @@ def publish(out: Path, models: Mapping[str, Any], note: str = "") -> None:
 
     out.mkdir(parents=True, exist_ok=True)
     for part, model in models.items():
+        model.register_to_config(_name_or_path="")  # else it says where it was trained
         model.half().save_pretrained(out / part, safe_serialization=True)
     FlowMatchEulerDiscreteScheduler(num_train_timesteps=1000, shift=1.0).save_pretrained(out / "scheduler")
     index: dict[str, Any] = {"_class_name": "SignetStickerPipeline", "_diffusers_version": __version__}
