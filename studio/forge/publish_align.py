@@ -6,7 +6,6 @@ python -m studio.forge.publish_align --run runs/align --data /data/stickers --ou
 from __future__ import annotations
 
 import argparse
-import hashlib
 import shutil
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ import numpy as np
 from studio.forge.card import curve_svg
 from studio.forge.pictures import CAPTIONS, SOURCES, PictureData
 from studio.forge.pretrain_align import load, recall
-from studio.forge.publish_sticker import digest, trained
+from studio.forge.publish_sticker import digest, proof, trained
 from studio.forge.track import read_curve
 
 SPLITS = {
@@ -74,18 +73,8 @@ def _entry(out: Path) -> str:
         'languages = ["en"]',
         'base = ["minilm-l6-v2"]',
         'source = { type = "local" }',
-        "data = [",
     ]
-    for source in SOURCES:
-        name = f"{source.package} {source.version}"
-        lines.append(f'  {{ name = "{name}", licence = "{source.licence}", url = "{source.url}" }},')
-    lines.append("]")
-    for file in sorted(out.glob("*")):
-        if file.suffix in (".safetensors", ".json"):
-            content = file.read_bytes()
-            lines += ["", "[[files]]", f'path = "{file.name}"', f"size = {len(content)}"]
-            lines.append(f'sha256 = "{hashlib.sha256(content).hexdigest()}"')
-    return "\n".join([*lines, ""])
+    return "\n".join([*lines, *proof(out), ""])
 
 
 def _card(rows: list[str], curve: bool) -> str:

@@ -96,8 +96,13 @@ def catalog_entry(out: Path, note: str = "") -> str:
         'base = ["minilm-l6-v2"]',
         "default = true",
         'source = { type = "local" }',
-        "data = [",
     ]
+    return "\n".join([*lines, *proof(out), ""])
+
+
+def proof(out: Path) -> list[str]:
+    """Lines of model.toml: the artwork learnt from, and size and digest of every file in `out`."""
+    lines = ["data = ["]
     for source in SOURCES:
         name = f"{source.package} {source.version}"
         lines.append(f'  {{ name = "{name}", licence = "{source.licence}", url = "{source.url}" }},')
@@ -107,7 +112,7 @@ def catalog_entry(out: Path, note: str = "") -> str:
             path, data = file.relative_to(out).as_posix(), file.read_bytes()
             lines += ["", "[[files]]", f'path = "{path}"', f"size = {len(data)}"]
             lines.append(f'sha256 = "{hashlib.sha256(data).hexdigest()}"')
-    return "\n".join([*lines, ""])
+    return lines
 
 
 def digest(folder: Path) -> str:
