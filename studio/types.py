@@ -116,6 +116,8 @@ class Draft:
     speech, music → `Sound`; video → `Path` of a finished MP4 in a temporary folder.
     `settings` are the options really used, after defaults, so that a replay can repeat them.
     `facts` are numbers that only the engine knows (tokens, perplexity, seconds to first token).
+    `edits` are the C2PA actions ("c2pa.trimmed") that were done to the inputs by an engine that is no trained
+    model; empty for whatever a model made.
     """
 
     kind: Kind
@@ -128,6 +130,7 @@ class Draft:
     seconds: float
     settings: Mapping[str, Any] = field(default_factory=dict)
     facts: Mapping[str, float] = field(default_factory=dict)
+    edits: tuple[str, ...] = ()
 
 
 # --- How good it is -----------------------------------------------------------------------------
@@ -187,7 +190,7 @@ class Credential:
     digest of the final bytes, cannot stand in the bytes it digests. `manifest_digest` is the SHA-256
     of the signed manifest store; `mark_payload` what an imperceptible mark carries: the first hex digits
     of `produce_id`, "" for a mark that tells its presence only (text), None where there is no mark;
-    `unmarked` then says why.
+    `unmarked` then says why. `source` is the IPTC term of its origin ("trainedAlgorithmicMedia"); "" in older records.
     """
 
     produce_id: str
@@ -199,6 +202,7 @@ class Credential:
     signer: str
     signed_at: datetime
     unmarked: str = ""
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)

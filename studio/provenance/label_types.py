@@ -24,7 +24,10 @@ ARTIFICIAL = {
 
 @dataclass(frozen=True, slots=True)
 class LabelFacts:
-    """What is to be said. `digital_source_type` is the full IPTC URI; `prompt` None keeps it to its digest."""
+    """What is to be said. `digital_source_type` is the full IPTC URI; `prompt` None keeps it to its digest.
+
+    `artificial` is false where no generative model took part: then nothing is said of AI.
+    """
 
     produce_id: str
     producer: str
@@ -38,6 +41,7 @@ class LabelFacts:
     prompt: str | None
     title: str
     system: str
+    artificial: bool = True
 
 
 @dataclass(frozen=True, slots=True)

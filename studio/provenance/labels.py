@@ -173,17 +173,23 @@ def _statement(
     kept = here.aigc or (earlier.aigc if earlier else None)
     if kept:
         label = label_gb.passed_on(kept, facts.producer, facts.produce_id)
-    elif policy.gb45438:
+    elif policy.gb45438 and facts.artificial:
         label = label_gb.first_label(facts.producer, facts.produce_id)
-    if kept or policy.gb45438:
+    if kept or (policy.gb45438 and facts.artificial):
         said[AIGC] = label.wrapped() if wrapped else label.bare()
     if policy.iptc:
         types = (here.digital_source_type, earlier.digital_source_type if earlier else None)
         said[DIGITAL_SOURCE_TYPE] = next(
             (one for one in types if one in ARTIFICIAL), facts.digital_source_type
         )
+    if policy.iptc and facts.artificial:
         said[AI_SYSTEM], said[AI_SYSTEM_VERSION] = facts.model_title, facts.model_version
-    if policy.iptc and policy.prompt_information and (facts.prompt or facts.prompt_digest):
+    if (
+        policy.iptc
+        and policy.prompt_information
+        and facts.artificial
+        and (facts.prompt or facts.prompt_digest)
+    ):
         said[AI_PROMPT] = facts.prompt or f"SHA-256 {facts.prompt_digest}"
     if policy.licence:
         said[RIGHTS], said[WEB_STATEMENT] = facts.licence_note, licence_url(facts.licence_id)

@@ -14,9 +14,11 @@ from typing import Any
 
 from studio.provenance.manifest import (
     ACTIONS,
+    COMPOSITE_SYNTHETIC,
     EDITED,
     GENERATED,
     GENERATION,
+    HUMAN_EDITS,
     LICENCE,
     MARKS,
     RIGHTS,
@@ -61,13 +63,17 @@ TELLING_CHARS = 24
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What the manifest of one output must say, and what it must not."""
+    """What the manifest of one output must say, and what it must not.
+
+    `edit` is the source type of an output that no model made: its inputs were edited by other means.
+    """
 
     produce_id: str
     licence: LicenceNote
     prompt: str
     prompt_in_file: bool
     author: str | None
+    edit: str = ""
 
 
 class Assertions:
@@ -144,11 +150,25 @@ def _binding(found: Assertions) -> Iterator[str]:
 
 
 def _origin(found: Assertions, expected: Expected) -> Iterator[str]:
+    if expected.edit:
+        yield from _edit(found, expected.edit)
+        return
     parents = bool(found.one(GENERATION).get("parents_sha256"))
     first = found.actions()[0].get("action") if found.actions() else None
     kinds = {action.get("digitalSourceType") for action in found.actions()} - {None}
     if (first, kinds) != (("c2pa.opened", {EDITED}) if parents else ("c2pa.created", {GENERATED})):
         yield "its actions do not say whether the content was generated or edited"
+
+
+def _edit(found: Assertions, source: str) -> Iterator[str]:
+    """What no model made says that AI took part exactly if it did in its inputs."""
+    kinds = [action.get("digitalSourceType") for action in found.actions()]
+    opened = found.actions()[0].get("action") if kinds else None
+    synthetic = {GENERATED, EDITED, COMPOSITE_SYNTHETIC}
+    if opened != "c2pa.opened" or kinds[-1] not in (HUMAN_EDITS, source):
+        yield "its actions do not say that something given was edited"
+    if bool(synthetic & set(kinds)) != (source in synthetic):
+        yield "its actions do not say whether AI took part in what was edited"
 
 
 def _identity(found: Assertions, expected: Expected) -> Iterator[str]:

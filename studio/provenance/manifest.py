@@ -19,6 +19,9 @@ from studio.types import Brief, Draft, LicenceNote
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 GENERATED = SOURCE_TYPE + "trainedAlgorithmicMedia"
 EDITED = SOURCE_TYPE + "compositeWithTrainedAlgorithmicMedia"
+# Of edits without a model; see origin.py.
+HUMAN_EDITS = SOURCE_TYPE + "humanEdits"
+COMPOSITE, COMPOSITE_SYNTHETIC = SOURCE_TYPE + "composite", SOURCE_TYPE + "compositeSynthetic"
 
 ACTIONS, GENERATION, LICENCE = "c2pa.actions", "org.signet.generation", "org.signet.licence"
 MARKS, RIGHTS, MINING = "org.signet.marks", "cawg.metadata", "cawg.training-mining"
@@ -31,7 +34,8 @@ PLAIN_WORD = re.compile(r"[A-Za-z0-9][\w.+:#-]{0,39}")
 @dataclass(frozen=True, slots=True)
 class Facts:
     """Everything a manifest says that the draft and the brief do not. `marks` declare imperceptible marks,
-    `unmarked` says why there is none."""
+    `unmarked` says why there is none. `source` is the source type of the whole; of an edit without a model
+    `origins` are those of the parents ("" where nothing is known)."""
 
     produce_id: str
     model_title: str
@@ -43,6 +47,8 @@ class Facts:
     parents: tuple[str, ...] = ()  # SHA-256 of each, in order; the first is the one that was edited
     marks: tuple[Mapping[str, Any], ...] = ()
     unmarked: str = ""
+    source: str = GENERATED
+    origins: tuple[str, ...] = ()
 
 
 def digest(text: str) -> str:
@@ -52,7 +58,7 @@ def digest(text: str) -> str:
 def build(draft: Draft, brief: Brief, facts: Facts) -> dict[str, Any]:
     """The manifest definition for `c2pa.Builder`, all of it asserted by this studio itself."""
     assertions: dict[str, Any] = {
-        ACTIONS: {"actions": _actions(facts)},
+        ACTIONS: {"actions": _actions(facts, draft.edits)},
         GENERATION: _generation(draft, brief, facts),
         LICENCE: licence_data(facts.licence),
         RIGHTS: _rights(facts),
@@ -65,7 +71,7 @@ def build(draft: Draft, brief: Brief, facts: Facts) -> dict[str, Any]:
         assertions[MARKS] = {"marks": [dict(mark) for mark in facts.marks], **none}
     return {
         "claim_generator_info": [{"name": "Signet", "version": studio.__version__}],
-        "title": f"{draft.kind.capitalize()} made with {facts.model_title}",
+        "title": f"{draft.kind.capitalize()} {'edited' if draft.edits else 'made'} with {facts.model_title}",
         "assertions": [
             {"label": label, "data": data, "created": True} | ({"kind": "Json"} if label == RIGHTS else {})
             for label, data in assertions.items()
@@ -86,7 +92,7 @@ def licence_data(note: LicenceNote) -> dict[str, Any]:
     }
 
 
-def _actions(facts: Facts) -> list[dict[str, Any]]:
+def _actions(facts: Facts, edits: Sequence[str]) -> list[dict[str, Any]]:
     when = facts.when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     agent = {"name": "Signet", "version": studio.__version__}
     if not facts.parents:
@@ -97,8 +103,20 @@ def _actions(facts: Facts) -> list[dict[str, Any]]:
         {"action": action, "parameters": {"ingredientIds": [parent_label(index)]}}
         for index, action in enumerate(["c2pa.opened"] + ["c2pa.placed"] * (len(facts.parents) - 1))
     )
-    edited = {"action": "c2pa.edited", "digitalSourceType": EDITED, "when": when, "softwareAgent": agent}
-    return [opened, *placed, edited]
+    kinds = [EDITED] if not edits else [HUMAN_EDITS] * (len(edits) - 1) + [_last_kind(facts)]
+    for taken, origin in zip([opened, *placed], facts.origins, strict=False):
+        if origin:
+            taken["digitalSourceType"] = origin
+    done = [
+        {"action": action, "digitalSourceType": kind, "when": when, "softwareAgent": agent}
+        for action, kind in zip(edits or ["c2pa.edited"], kinds, strict=True)
+    ]
+    return [opened, *placed, *done]
+
+
+def _last_kind(facts: Facts) -> str:
+    """Several parts are a composite from the last action on; of one part only what a person did to it is told."""
+    return facts.source if len(facts.parents) > 1 else HUMAN_EDITS
 
 
 def _generation(draft: Draft, brief: Brief, facts: Facts) -> dict[str, Any]:

@@ -29,9 +29,11 @@ from studio.provenance.credential import Signatory
 from studio.provenance.encode import Media, sniff
 from studio.provenance.explicit import make_explicit
 from studio.provenance.keys import anchors, load_keys, mark_key
+from studio.provenance.label_fields import AI_PROMPT, AI_SYSTEM, AI_SYSTEM_VERSION
 from studio.provenance.lint import Expected, lint
-from studio.provenance.manifest import EDITED, GENERATED, Facts, build, digest, sources
+from studio.provenance.manifest import EDITED, GENERATED, SOURCE_TYPE, Facts, build, digest, sources
 from studio.provenance.marking import Marked, mark_and_encode
+from studio.provenance.origin import SYNTHETIC, origin_of, source_of_edit
 from studio.provenance.policy import Policy, read_policy
 from studio.provenance.reading import read
 from studio.settings import Settings
@@ -39,6 +41,11 @@ from studio.types import Brief, Credential, Draft, LicenceNote, Sound
 
 if TYPE_CHECKING:
     from studio.provenance.text_mark import TextMark
+
+
+UNMARKED_EDIT = (
+    "No model took part in it, as far as can be told, so it carries no watermark of generated content."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +110,13 @@ class Sealer:
                 ' set policy to "eu" or "minimal".'
             )
         inputs = [_input(path) for path in parents]
-        noticed = make_explicit(draft, self._policy)
-        marked = mark_and_encode(
-            noticed, brief.format, self._policy, lambda: mark_key(self.settings), self._means
-        )
+        origins = self._origins(inputs) if draft.edits else ()
+        source = source_of_edit(origins) if draft.edits else EDITED if inputs else GENERATED
+        policy = self._policy if source in SYNTHETIC else replace(self._policy, mark=False)
+        noticed = make_explicit(draft, policy) if source in SYNTHETIC else draft
+        marked = mark_and_encode(noticed, brief.format, policy, lambda: mark_key(self.settings), self._means)
+        if source not in SYNTHETIC:
+            marked = replace(marked, unmarked=UNMARKED_EDIT)
         media = marked.media
         facts = Facts(
             produce_id=marked.produce_id,
@@ -119,8 +129,11 @@ class Sealer:
             parents=tuple(hashlib.sha256(parent).hexdigest() for parent in inputs),
             marks=(marked.declared,) if marked.declared else (),
             unmarked=marked.unmarked,
+            source=source,
+            origins=origins,
         )
-        expected = Expected(facts.produce_id, licence, brief.prompt, facts.prompt_in_file, author)
+        edit = source if draft.edits else ""
+        expected = Expected(facts.produce_id, licence, brief.prompt, facts.prompt_in_file, author, edit)
         manifest = build(draft, brief, facts)
         _refuse("The credential breaks a rule", lint(sources(manifest), expected, signed=False))
         labelled = self._label(marked.data, media, draft, brief, facts, manifest["title"], inputs)
@@ -134,11 +147,12 @@ class Sealer:
             signer=self._signatory.keys.signer,
             signed_at=facts.when,
             unmarked=marked.unmarked,
+            source=source.removeprefix(SOURCE_TYPE),
         )
         path = self.settings.home / "tmp" / f"{facts.produce_id}.{media.extension}"
         try:
             _write(path, signed)
-            self._read_back(path, media, credential, expected, marked)
+            self._read_back(path, media, credential, expected, marked, source in SYNTHETIC)
         except BaseException as error:
             with suppress(OSError):
                 path.unlink()
@@ -159,31 +173,45 @@ class Sealer:
     ) -> bytes:
         if not labels.carries(media.type):
             return data
-        earlier = None
-        if inputs:
-            # What the input says of its own source is not what the output is: the credential decides.
-            earlier = replace(labels.read_labels(inputs[0], sniff(inputs[0]) or ""), digital_source_type=None)
+        earlier = _earlier(inputs)
         said = labels.LabelFacts(
             produce_id=facts.produce_id,
             producer=self.settings.producer,
-            model_title=facts.model_title,
-            model_version=draft.revision,
+            model_title=facts.model_title if not draft.edits else _of(earlier, AI_SYSTEM),
+            model_version=draft.revision if not draft.edits else _of(earlier, AI_SYSTEM_VERSION),
             licence_note=facts.licence.note,
             licence_id=facts.licence.id,
-            digital_source_type=EDITED if inputs else GENERATED,
+            digital_source_type=facts.source,
             created_at=facts.when,
-            prompt_digest=digest(brief.prompt),
-            prompt=brief.prompt if facts.prompt_in_file else None,
+            prompt_digest=digest(brief.prompt) if not draft.edits else "",
+            prompt=_of(earlier, AI_PROMPT) if draft.edits else brief.prompt if facts.prompt_in_file else None,
             title=title,
             system=f"Signet {studio.__version__}",
+            artificial=facts.source in SYNTHETIC,
         )
         try:
             return labels.write_labels(data, media.type, said, self._policy, earlier)
         except BadInput as error:
             raise SealFailed(f"The file could not be labelled, so nothing was saved: {error}") from error
 
+    def _origins(self, inputs: Sequence[bytes]) -> tuple[str, ...]:
+        if not inputs:
+            raise SealFailed(
+                "An edit names nothing that was edited, so nothing was saved; please report this."
+            )
+        trusted = self._signatory.anchors
+        return tuple(
+            origin_of(data, trusted, lambda: mark_key(self.settings), self._means) for data in inputs
+        )
+
     def _read_back(
-        self, path: Path, media: Media, credential: Credential, expected: Expected, marked: Marked
+        self,
+        path: Path,
+        media: Media,
+        credential: Credential,
+        expected: Expected,
+        marked: Marked,
+        artificial: bool,
     ) -> None:
         """Read the file as a stranger would and compare with what it should say. Raises SealFailed."""
         data = path.read_bytes()
@@ -202,9 +230,25 @@ class Sealer:
             "its labels do not name this output": credential.produce_id in found.ids,
             "its labels state another licence": not self._policy.licence or found.licence_note == note,
             "its labels lack the source": not self._policy.iptc or found.digital_source_type is not None,
-            "its labels lack the national label": not self._policy.gb45438 or found.aigc is not None,
+            "its labels lack the national label": not (self._policy.gb45438 and artificial)
+            or bool(found.aigc),
+            "its labels speak of AI, which took no part": artificial or not found.found,
         }
         _refuse("The file is wrong when read back", tuple(what for what, good in checks.items() if not good))
+
+
+def _earlier(inputs: Sequence[bytes]) -> labels.LabelsFound | None:
+    """The labels of the first input that has any, else of the first.
+
+    What an input says of its own source is not what the output is: the credential decides.
+    """
+    found = [labels.read_labels(data, sniff(data) or "") for data in inputs]
+    first = next((one for one in found if one.found), found[0] if found else None)
+    return replace(first, digital_source_type=None) if first else None
+
+
+def _of(earlier: labels.LabelsFound | None, name: str) -> str:
+    return (earlier.get(name) if earlier else None) or ""
 
 
 def _layers(media: Media, marked: Marked) -> tuple[str, ...]:
