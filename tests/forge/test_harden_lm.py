@@ -15,7 +15,8 @@ from tiny_lm import tiny_folder, write_rows
 from studio.forge.data import read_data
 from studio.forge.data_rows import Example
 from studio.forge.finetune_lm import FinetuneLm, LanguageOptions
-from studio.forge.harden_lm import HardenLm, HardenOptions, attacked_loss, worst
+from studio.forge.harden_lm import HardenLm, HardenOptions
+from studio.forge.lm_attack import Attack, attacked_loss, worst
 from studio.forge.lm_base import load_base
 from studio.forge.lm_noise import noisy, synonyms, with_synonyms, with_typos
 from studio.forge.lm_task import Batch, collate, encode, token_losses
@@ -65,8 +66,8 @@ def test_hardening_lowers_the_attacked_loss_and_keeps_the_clean_one(
 @pytest.mark.parametrize("attack", ["fgm", "pgd", "freelb", "neftune", "none"])
 def test_every_attack_gives_a_loss_with_gradients(data: Path, taught: Path, attack: str) -> None:
     model, batch = batch_of(data, taught)
-    options = read_options(HardenOptions, {"attack": attack, "radius": 0.2, "clean_share": 0.0})
-    loss = attacked_loss(model, batch, options, torch.Generator().manual_seed(0))
+    against = Attack(attack, radius=0.2, clean_share=0.0)
+    loss = attacked_loss(model, batch, against, torch.Generator().manual_seed(0))
     clean = token_losses(model, batch).mean()
     assert torch.isclose(loss, clean) if attack == "none" else loss > clean
     loss.backward()
