@@ -19,6 +19,7 @@ from studio.engines.tokens import Tokenizers
 from studio.errors import Cancelled, Refused
 from studio.library.store import Library
 from studio.memory import Residents
+from studio.previews import Previews
 from studio.provenance.base import Means
 from studio.provenance.licence import note_for
 from studio.provenance.seal import Sealed, Sealer
@@ -62,15 +63,17 @@ class Line:
         finished: list[tuple[Draft, Sealed]] = []
         try:
             mark = self.sealer.token_mark() if brief.kind == "text" else None
+            previews = Previews(self.sealer, brief, model, licence, _ingredients(brief, paths))
             for step in self._generate(
                 replace(job, brief=replace(brief, inputs=paths), token_mark=mark), request
             ):
                 if isinstance(step, Progress):
-                    yield replace(step, fraction=None if step.fraction is None else 0.9 * step.fraction)
+                    fraction = None if step.fraction is None else 0.9 * step.fraction
+                    yield replace(previews.sealed(step), fraction=fraction)
                     continue
                 draft = _with_disclaimer(step, request.template)
                 self._check(draft)
-                yield Progress(job.id, 0.92, "sealing", candidate=len(finished))
+                yield Progress(job.id, 0.92, "sealing", preview=previews.rest(), candidate=len(finished))
                 sealed = self.sealer.seal(
                     draft, brief, licence, model_title=model.title, author=brief.author,
                     parents=_ingredients(brief, paths),

@@ -21,6 +21,7 @@ MIDDLE = {
     "jobs",
     "workers",
     "line",
+    "previews",
     "requests",
     "uploads",
     "compare",

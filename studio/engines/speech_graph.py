@@ -1,9 +1,12 @@
-"""The voice model's graph with its integer convolutions as matrix products: the same numbers, faster.
+"""Voice models' graphs, rewritten before they are loaded.
 
+`with_products`: integer convolutions as matrix products, the same numbers, faster.
 onnxruntime computes ConvInteger by unsigned products, at about a third of the speed it reaches for
 MatMulInteger with signed weights, which newer processors multiply four at a time (VNNI). Both are exact
 integer arithmetic, so the sound is the same to the bit. A processor without such instructions saturates
 on the way; `products_are_exact` finds out by computing, and then the graph stays as it came.
+
+`with_given_noise`: random tensors become an input, so that whoever calls the model has the dice.
 """
 
 from __future__ import annotations
@@ -12,6 +15,10 @@ from pathlib import Path
 from typing import Any
 
 _END = 2**62
+NOISE = (
+    "noise"  # the input that `with_given_noise` adds: float32 (any length,), repeated where it is too short
+)
+_APART = 7_919  # where in the noise the next tensor begins
 
 
 def products_are_exact() -> bool:
@@ -101,3 +108,47 @@ def _products(node: Any, weights: dict[str, Any], graph: Any) -> list[Any] | Non
     made.append(helper.make_node("Concat", shifted, [side_by_side], axis=2))
     made.append(helper.make_node("MatMulInteger", [side_by_side, signed, x_zero, signed_zero], [product]))
     return [*made, helper.make_node("Transpose", [product], [y], perm=[0, 2, 1])]
+
+
+def with_given_noise(path: Path) -> bytes:
+    """The ONNX model at `path` with each RandomNormalLike reading from the input `NOISE` instead.
+
+    Raises ValueError for one that asks for another mean, scale or type than standard normal float32.
+    """
+    import numpy as np
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    model = onnx.load(str(path), load_external_data=False)
+    graph = model.graph
+    nodes = [helper.make_node("Size", [NOISE], [f"{NOISE}/length"])]
+    for number, node in enumerate(graph.node):
+        if node.op_type != "RandomNormalLike":
+            nodes.append(node)
+            continue
+        given = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
+        if (
+            given.get("mean", 0.0) != 0
+            or given.get("scale", 1.0) != 1
+            or given.get("dtype", 1) != TensorProto.FLOAT
+        ):
+            raise ValueError(f"{node.name} draws other noise than standard normal float32")
+        part = {
+            key: f"{NOISE}/{number}/{key}"
+            for key in ("shape", "size", "end", "count", "place", "drawn", "start")
+        }
+        graph.initializer.append(numpy_helper.from_array(np.array(number * _APART, np.int64), part["start"]))
+        nodes += [
+            helper.make_node("Shape", [node.input[0]], [part["shape"]]),
+            helper.make_node("Size", [node.input[0]], [part["size"]]),
+            helper.make_node("Add", [part["size"], part["start"]], [part["end"]]),
+            helper.make_node("Range", [part["start"], part["end"], f"{NOISE}/one"], [part["count"]]),
+            helper.make_node("Mod", [part["count"], f"{NOISE}/length"], [part["place"]]),
+            helper.make_node("Gather", [NOISE, part["place"]], [part["drawn"]]),
+            helper.make_node("Reshape", [part["drawn"], part["shape"]], [node.output[0]]),
+        ]
+    graph.initializer.append(numpy_helper.from_array(np.array(1, np.int64), f"{NOISE}/one"))
+    graph.input.append(helper.make_tensor_value_info(NOISE, TensorProto.FLOAT, ["noise_length"]))
+    del graph.node[:]
+    graph.node.extend(nodes)
+    return bytes(model.SerializeToString())

@@ -18,12 +18,12 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import studio
 from studio.errors import BadInput, SealFailed, StorageFull
 from studio.provenance import labels
-from studio.provenance.base import Means
+from studio.provenance.base import Means, mark_for
 from studio.provenance.content import content
 from studio.provenance.credential import Signatory
 from studio.provenance.encode import Media, sniff
@@ -37,7 +37,7 @@ from studio.provenance.origin import SYNTHETIC, origin_of, source_of_edit
 from studio.provenance.policy import Policy, read_policy
 from studio.provenance.reading import read
 from studio.settings import Settings
-from studio.types import Brief, Credential, Draft, LicenceNote, Sound
+from studio.types import Brief, Credential, Draft, Kind, LicenceNote, Sound
 
 if TYPE_CHECKING:
     from studio.provenance.text_mark import TextMark
@@ -88,6 +88,11 @@ class Sealer:
 
         return TextMark(mark_key(self.settings))
 
+    def too_little(self, kind: Kind, payload: Any) -> bool:
+        """Whether the policy wants a mark that this payload cannot carry, such as too short a sound."""
+        mark = mark_for(kind, self._means) if self._policy.mark else None
+        return mark is not None and mark.refusal(payload) is not None
+
     def seal(
         self,
         draft: Draft,
@@ -97,11 +102,13 @@ class Sealer:
         model_title: str,
         parents: Sequence[Path] = (),
         author: str | None = None,
+        explicit: bool = True,
     ) -> Sealed:
         """The sealed file of a draft.
 
         `parents` are the files it was derived from; the first is the one that was edited. `author` goes
-        into the file, so give it only if the person wants that. Raises BadInput for a format that does not
+        into the file, so give it only if the person wants that; `explicit` False leaves out what people would
+        see or hear, for a continuation of what had it. Raises BadInput for a format that does not
         fit or a key that cannot be used, StorageFull, and SealFailed for everything else.
         """
         if draft.kind == "video" and self._policy.visible_picture:
@@ -113,7 +120,7 @@ class Sealer:
         origins = self._origins(inputs) if draft.edits else ()
         source = source_of_edit(origins) if draft.edits else EDITED if inputs else GENERATED
         policy = self._policy if source in SYNTHETIC else replace(self._policy, mark=False)
-        noticed = make_explicit(draft, policy) if source in SYNTHETIC else draft
+        noticed = make_explicit(draft, policy) if explicit and source in SYNTHETIC else draft
         marked = mark_and_encode(noticed, brief.format, policy, lambda: mark_key(self.settings), self._means)
         if source not in SYNTHETIC:
             marked = replace(marked, unmarked=UNMARKED_EDIT)
