@@ -302,6 +302,8 @@ class Queue:
                 .order_by(JOBS.c.position)
             ).all()
             order = [row.id for row in rows if row.id != job_id]
+            if len(order) == len(rows):  # it started just now
+                raise BadInput("Only a waiting job can be moved.")
             order.insert(max(0, place), job_id)
             for one, row in zip(order, rows, strict=True):
                 db.execute(sa.update(JOBS).where(JOBS.c.id == one).values(position=row.position))

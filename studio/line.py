@@ -17,6 +17,7 @@ from studio.engines.base import Engine
 from studio.engines.devices import pick_device
 from studio.engines.tokens import Tokenizers
 from studio.errors import Cancelled, Refused
+from studio.feed import Drawn
 from studio.library.store import Library
 from studio.memory import Residents
 from studio.previews import Previews
@@ -48,7 +49,7 @@ class Line:
         self.residents: Residents[Engine] = Residents(settings.memory_budget_mb)
         self._device = pick_device(self.settings)
 
-    def produce(self, job: Job) -> Iterator[Progress | Asset]:
+    def produce(self, job: Job) -> Iterator[Progress | Asset | Drawn]:
         """All that happens to one brief. Assets come best first; an interrupted job may run again."""
         if self.library.made(job.id) == job.brief.count:  # finished just before the studio stopped
             yield from self.library.search(job=job.id, limit=job.brief.count)
@@ -64,12 +65,15 @@ class Line:
         try:
             mark = self.sealer.token_mark() if brief.kind == "text" else None
             previews = Previews(self.sealer, brief, model, licence, _ingredients(brief, paths))
-            for step in self._generate(
+            for step in self._draw(
                 replace(job, brief=replace(brief, inputs=paths), token_mark=mark), request
             ):
                 if isinstance(step, Progress):
                     fraction = None if step.fraction is None else 0.9 * step.fraction
                     yield replace(previews.sealed(step), fraction=fraction)
+                    continue
+                if isinstance(step, Drawn):
+                    yield step
                     continue
                 draft = _with_disclaimer(step, request.template)
                 self._check(draft)
@@ -86,6 +90,19 @@ class Line:
         finally:
             for _, sealed in finished:  # what reached the library has left this place
                 sealed.path.unlink(missing_ok=True)
+
+    def _draw(self, job: Job, request: Request) -> Iterator[Progress | Draft | Drawn]:
+        """What the engine says; the last draft comes after `Drawn`: the engine is free while it is sealed."""
+        drafts, last = 0, None
+        for step in self._generate(job, request):
+            drafts += isinstance(step, Draft)
+            if isinstance(step, Draft) and drafts == job.brief.count:
+                last = step
+            else:
+                yield step
+        yield Drawn(job.id)
+        if last is not None:
+            yield last
 
     def _generate(self, job: Job, request: Request) -> Iterator[Progress | Draft]:
         model = request.model
@@ -179,6 +196,6 @@ def _with_disclaimer(draft: Draft, template: Template | None) -> Draft:
     return replace(draft, payload=f"{draft.payload.rstrip()}\n\n{template.disclaimer}")
 
 
-def open_line(settings: Settings, device: str) -> Callable[[Job], Iterator[Progress | Asset]]:
+def open_line(settings: Settings, device: str) -> Callable[[Job], Iterator[Progress | Asset | Drawn]]:
     """What a worker process calls once, on the device it is for."""
     return Line(settings, device).produce

@@ -20,6 +20,7 @@ from studio.compare import Likeness, compare
 from studio.engines.base import engines
 from studio.engines.tokens import Tokenizers
 from studio.errors import Cancelled, StudioError
+from studio.feed import Ended
 from studio.jobs import Queue
 from studio.judging import Judging
 from studio.library.export import add_text, safe_name
@@ -30,6 +31,7 @@ from studio.provenance.notice import notice
 from studio.provenance.verify import Verifier
 from studio.quality.decode import read_written
 from studio.requests import resolve
+from studio.runner import Runner
 from studio.safety.base import guards
 from studio.settings import Settings
 from studio.taste import Taste
@@ -37,7 +39,6 @@ from studio.templates import read_templates
 from studio.trainings import Trainings
 from studio.types import FINAL, Asset, Brief, Job, Kind, Progress, Report, State
 from studio.uploads import Uploads
-from studio.workers import Ended, Runner
 
 logger = logging.getLogger(__name__)
 
@@ -154,7 +155,8 @@ class Studio:
                 if event is not None:
                     told += isinstance(event, Asset)
                     yield event
-                elif (job := self._queue.get(job_id)).state in FINAL:
+                elif (job := self._queue.get(job_id)).state in FINAL:  # by another studio, or just now
+                    self._runner.settle(Ended(job_id, job.state, job.error))
                     break
         while job.state not in FINAL:
             yield Progress(job_id, None, job.state)
@@ -178,13 +180,9 @@ class Studio:
 
     def cancel(self, job_id: str, owner: str | None = None) -> State:
         """Stop a job wherever it stands; a finished one stays as it is. Returns its state."""
-        before = self._queue.get(job_id, owner)
-        if before.state in FINAL:
-            return before.state
         state = self._queue.cancel(job_id, owner)
-        if before.state == "queued":
-            self._runner.settle(Ended(job_id, state))
-        self._runner.cancel(job_id)
+        if state == "cancelled":
+            self._runner.cancel(job_id)
         return state
 
     def replay(self, asset_id: str, owner: str = LOCAL) -> Replay:
@@ -229,7 +227,7 @@ class Studio:
         return Status(
             device=self.settings.device,
             waiting=self._queue.waiting(),
-            running=sum(self._runner.running().values()),
+            running=self._runner.running(),
             workers=len(self._runner.pids()),
             models=tuple(name for name in self.catalog.names if self.catalog.ready(name)),
         )

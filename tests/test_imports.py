@@ -19,6 +19,8 @@ MIDDLE = {
     "templates",
     "companions",
     "jobs",
+    "feed",
+    "runner",
     "workers",
     "line",
     "previews",

@@ -3,7 +3,8 @@
 SQLite runs in WAL mode with `synchronous=NORMAL` (a crash of the studio loses nothing; a power cut may
 lose the last transactions but leaves the database sound). Every transaction takes the write lock at its
 start, so a read that is followed by a write never fails half-way; `reading` is for reads alone and waits
-for nobody.
+for nobody. Writers of one process stand in line for each other: SQLite itself only looks again after ever
+longer naps, in which everybody may be asleep.
 
 A file is opened only after its first 100 bytes say that it is ours (SQLite's `application_id`): a foreign
 database is never written to, not even by SQLite's own recovery.
@@ -12,7 +13,9 @@ database is never written to, not even by SQLite's own recovery.
 from __future__ import annotations
 
 import os
+import threading
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +32,7 @@ APPLICATION_ID = 0x5369676E  # "Sign", at offset 68 of the file
 BUSY_SECONDS = 15.0
 _MAGIC = b"SQLite format 3\x00"
 _MOVE = "move it away or choose another place with SIGNET_HOME"
+_lines: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)  # by database, for its writers in here
 
 
 def open_engine(settings: Settings) -> Engine:
@@ -68,10 +72,24 @@ def use_wal(engine: Engine) -> None:
 def writing(engine: Engine) -> Iterator[Connection]:
     """One transaction that holds the write lock from its start; failures come out as StudioError."""
     try:
-        with engine.begin() as connection:
+        with _in_line(engine), engine.begin() as connection:
             yield connection
     except exc.DBAPIError as error:
         raise told(error.orig or error, engine.url) from error
+
+
+@contextmanager
+def _in_line(engine: Engine) -> Iterator[None]:
+    if engine.dialect.name != "sqlite":
+        yield
+        return
+    line = _lines[engine.url.database or ""]
+    if not line.acquire(timeout=BUSY_SECONDS):
+        raise told(TimeoutError("locked"), engine.url)
+    try:
+        yield
+    finally:
+        line.release()
 
 
 @contextmanager

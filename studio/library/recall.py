@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 NOMINATED = 12
 """Pictures that are laid over the given one in full."""
+_INSERT = fingerprints.insert()
 
 
 @dataclass
@@ -93,7 +94,7 @@ class Recall:
 
 def remember(connection: Connection, seq: int, taken: Fingerprint) -> None:
     row = {"seq": seq, "medium": taken.medium, "mark": taken.mark, "thumb": taken.thumb}
-    connection.execute(fingerprints.insert(), row)
+    connection.execute(_INSERT, row)
 
 
 def _joined(shelf: _Shelf, connection: Connection, condition: Any) -> _Shelf:

@@ -31,12 +31,21 @@ SHORTEST_PREFIX = 6
 MOST_NAMED = 20
 LONGEST_NOTE = 10_000
 MOST_STARS = 5
+
+# Statements on the way of every asset are built once: building one costs more than running it.
 _OF_JOB = select(assets.c.seq).where(assets.c.job_id == bindparam("job"))
+_BY_ID = select(*shown).where(assets.c.id == bindparam("id"))
+_CLASHES = select(assets.c.id, assets.c.file).where(
+    or_(assets.c.id == bindparam("id"), assets.c.seq == bindparam("seq"))
+)
+_INSERT = assets.insert()
 
 
 class Library:
-    """Opens, and if need be makes or migrates, the library of `settings`. Raises BadInput for a database that is damaged, foreign or written by a newer studio, and for a place
-    that cannot be written; StorageFull when the disk is.
+    """Opens, and if need be makes or migrates, the library of `settings`.
+
+    Raises BadInput for a database that is damaged, foreign or written by a newer studio, and for a place that
+    cannot be written; StorageFull when the disk is full.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -95,17 +104,14 @@ class Library:
         row = row_of(asset, file=name, words=search.words_of(asset, text))
         row["remarks"] = search.remarks_of("", False)
         with writing(self.engine) as connection:
-            while clashes := connection.execute(
-                select(*shown).where(or_(assets.c.id == asset.id, assets.c.seq == row["seq"]))
-            ).mappings().all():  # fmt: skip
-                for twin in clashes:
-                    if (
-                        twin["id"] == asset.id
-                    ):  # the same bytes, saved by another studio or lost from the disk
-                        self.files.rename(name, twin["file"])
-                        return asset_of(twin, self.files.folder)
+            while clashes := connection.execute(_CLASHES, {"id": asset.id, "seq": row["seq"]}).all():
+                twin = next((one for one in clashes if one.id == asset.id), None)
+                if twin is not None:  # the same bytes, saved by another studio or lost from the disk
+                    self.files.rename(name, twin.file)
+                    kept = connection.execute(_BY_ID, {"id": asset.id}).mappings().one()
+                    return asset_of(kept, self.files.folder)
                 row["seq"] += 1
-            connection.execute(assets.insert(), row)
+            connection.execute(_INSERT, row)
             if taken is not None:
                 remember(connection, row["seq"], taken)
         return replace(asset, created_at=moment_of(row["seq"]))
@@ -263,7 +269,7 @@ class Library:
 
     def _by_id(self, digest: str) -> Asset | None:
         with reading(self.engine) as connection:
-            row = connection.execute(select(*shown).where(assets.c.id == digest)).mappings().first()
+            row = connection.execute(_BY_ID, {"id": digest}).mappings().first()
         return asset_of(row, self.files.folder) if row else None
 
     def _knows(self, digest: str) -> bool:
