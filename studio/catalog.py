@@ -16,7 +16,7 @@ from studio.settings import Settings
 from studio.types import Commercial
 
 Purpose = Literal[
-    "text", "image", "speech", "music", "video", "embedding", "listen", "safety", "quality", "data"
+    "text", "image", "speech", "music", "video", "embedding", "listen", "safety", "quality", "data", "edit"
 ]
 
 

@@ -20,9 +20,11 @@ from studio.errors import Cancelled, Refused
 from studio.feed import Drawn
 from studio.library.store import Library
 from studio.memory import Residents
+from studio.options import read_options
 from studio.previews import Previews
 from studio.provenance.base import Means
-from studio.provenance.licence import note_for
+from studio.provenance.licence import combine, note_for
+from studio.provenance.licence_table import UNKNOWN
 from studio.provenance.seal import Sealed, Sealer
 from studio.quality.base import Sample
 from studio.quality.card import make_scorecard
@@ -57,7 +59,8 @@ class Line:
         request = resolve(job.brief, self.catalog, self.templates)
         brief, model = request.brief, request.model
         parents, paths = self._inputs(brief)
-        licence = note_for(model, self.catalog.get, [(one.id, one.credential.licence) for one in parents])
+        works = [(one.id, one.credential.licence) for one in parents] + _given(request, len(parents))
+        licence = note_for(model, self.catalog.get, works)
         _allow(brief, licence)
         self._check(brief)
 
@@ -130,7 +133,8 @@ class Line:
                 sealed.path,
                 draft.kind,
                 sealed.media_type,
-                request.brief,
+                # What names an edit is no script that was to be spoken.
+                replace(request.brief, prompt="") if draft.edits else request.brief,
                 {**draft.facts, **sealed.fidelity},
                 required=request.required,
                 forbidden=request.forbidden,
@@ -183,6 +187,18 @@ def _allow(brief: Brief, licence: LicenceNote) -> None:
     """A wish for commercial use is answered before anything is made, not after."""
     if brief.licence_wish == "commercial" and licence.commercial != "yes":
         raise Refused(f"Commercial use was asked for, but: {licence.note} Choose another model or input.")
+
+
+def _given(request: Request, parents: int) -> list[tuple[str, LicenceNote]]:
+    """The licence of uploads, where an engine hands them on so closely that it asks for it (`given_licence`).
+
+    It is the word of who gave them; without one nothing is promised.
+    """
+    stated = getattr(read_options(request.engine.Options, request.brief.options), "given_licence", None)
+    if stated is None or len(request.brief.inputs) == parents:
+        return []
+    id = {"": UNKNOWN, "own": "LicenseRef-own-work"}.get(stated.strip().lower(), stated.strip())
+    return [("given", combine([("input", "given recording", id)]))]
 
 
 def _ingredients(brief: Brief, paths: tuple[str, ...]) -> list[Path]:

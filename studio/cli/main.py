@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from studio import __version__
-from studio.cli import bench, create, evaluate, library, listen, models, publish, train, trust, verify
+from studio.cli import bench, create, edit, evaluate, library, listen, models, publish, train, trust, verify
 from studio.cli.context import Context
 from studio.errors import Cancelled, StudioError
 
@@ -39,6 +39,7 @@ def common(
 
 app.command()(create.create)
 app.command()(listen.listen)
+app.command()(edit.edit)
 app.command()(verify.verify)
 app.command()(evaluate.evaluate)
 app.command()(train.train)

@@ -28,6 +28,7 @@ def build(studio: Studio) -> Any:
 
     from studio.ui.audio_tab import audio_tab
     from studio.ui.desk import QUIET, Visitor
+    from studio.ui.edit_tab import edit_button, edit_tab
     from studio.ui.evaluate_tab import evaluate_tab
     from studio.ui.forge_tab import ForgeTab
     from studio.ui.image_tab import image_tab
@@ -56,6 +57,8 @@ def build(studio: Studio) -> Any:
                     music = music_tab(studio, visitor, secret)
                 with gr.Tab("Listen", id="listen") as listen_place:
                     listen = listen_tab(studio, visitor, secret)
+                with gr.Tab("Edit", id="edit") as edit_place:
+                    edit, slot, offer = edit_tab(studio, visitor, secret)
             with gr.Tab("Library", id="library") as library_place:
                 library = LibraryTab(studio)
             with gr.Tab("Evaluate", id="evaluate") as evaluate_place:
@@ -70,18 +73,23 @@ def build(studio: Studio) -> Any:
             send(text.desk, image, tabs, "image", "Picture it")
         with audio.desk.actions:
             captions_button(studio, audio.desk, listen, sounds, "listen")
+            edit_button(audio.desk, slot, sounds, "edit")
+        with music.desk.actions:
+            edit_button(music.desk, slot, sounds, "edit")
         with listen.desk.actions:
             send(listen.desk, text, tabs, "text", "Use as a brief")
         page.load(lambda name: name or secrets.token_hex(8), visitor.state, visitor.state, **QUIET)
-        for room in (text, image, audio, music, listen):
+        for room in (text, image, audio, music, listen, edit):
             room.wire(page)
         for room, place in (
             (image, image_place),
             (audio, audio_place),
             (music, music_place),
             (listen, listen_place),
+            (edit, edit_place),
         ):
             room.wire_place(place)
+        edit_place.select(*offer, **QUIET)
         evaluate.wire(page, evaluate_place)
         find, inputs, outputs = library.refresh
         library_place.select(find, inputs, outputs, **QUIET)

@@ -27,6 +27,7 @@ NOTHING_YET = {
     "text": ("Nothing written yet", "Describe what you need and press Write."),
     "image": ("No picture yet", "Describe it and press Paint."),
     "listen": ("Nothing written down yet", "Choose or make a recording and press Write down."),
+    "edit": ("Nothing edited yet", "Choose a recording, say what is to be done and press Edit."),
     "speech": ("Nothing spoken yet", "Type a script and press Speak."),
     "music": ("Nothing composed yet", "Say what it is for and press Compose."),
 }
