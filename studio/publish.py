@@ -24,7 +24,7 @@ from studio.engines.llama_model import LlamaModel, Row
 from studio.errors import BadInput, ModelBroken, StorageFull
 from studio.forge import publish_lm
 from studio.forge.lm_record import Lineage
-from studio.forge.publish_lm import Release, Staged
+from studio.forge.publish_lm import Probe, Release, Staged
 from studio.provenance.licence import combine, licence_url
 from studio.settings import Settings
 from studio.types import Commercial, LicenceNote
@@ -167,33 +167,41 @@ def measure(staged: Staged, run: Path) -> list[dict[str, Any]]:
     before = run / "start.gguf"
     paths = {file: staged.folder / file for file in staged.files}
     paths |= {before.name: before} if before.is_file() and staged.files else {}
-    held_out = publish_lm.read_held_out(run)
-    rows = {file: _proved(path, staged, held_out) for file, path in paths.items()}
+    rows = {file: _proved(path, staged) for file, path in paths.items()}
     speeds: dict[str, list[float]] = {file: [] for file in paths}
     for _ in range(ROUNDS):
         for file, path in paths.items():
-            speeds[file].append(_speed(path, staged.probe[0]))
+            speeds[file].append(_speed(path, staged.probes[0].ids[0]))
     return [row | {"tokens/s": float(np.median(speeds[file]))} for file, row in rows.items()]
 
 
-def _proved(path: Path, staged: Staged, held_out: Sequence[tuple[list[int], int]]) -> dict[str, Any]:
-    row: dict[str, Any] = {"file": path.name, "MB": path.stat().st_size / 1e6}
+def _proved(path: Path, staged: Staged) -> dict[str, Any]:
     model = LlamaModel(path)
     try:
-        if path.name in TOLERANCE:
-            distance = divergence(staged.logits, _logits(model, staged.probe))
-            if not distance <= TOLERANCE[path.name] and path.name != SPARE:
-                raise ModelBroken(
-                    f"llama.cpp computes something else from {path.name} than PyTorch from the trained weights "
-                    f"({distance:.3f} nats a token apart); nothing was published."
-                )
-            row["KL from PyTorch"] = distance
-        else:
-            row["KL from PyTorch"] = "–"
-        row["held-out perplexity"] = _perplexity(model, held_out) if held_out else "–"
+        distance, perplexity = _compared(model, staged.probes)
     finally:
         model.close()
-    return row
+    row: dict[str, Any] = {"file": path.name, "MB": path.stat().st_size / 1e6, "KL from PyTorch": "–"}
+    if path.name in TOLERANCE:
+        if not distance <= TOLERANCE[path.name] and path.name != SPARE:
+            raise ModelBroken(
+                f"llama.cpp computes something else from {path.name} than PyTorch from the trained weights "
+                f"({distance:.3f} nats a token apart); nothing was published."
+            )
+        row["KL from PyTorch"] = distance
+    return row | {"held-out perplexity": perplexity}
+
+
+def _compared(model: LlamaModel, probes: Sequence[Probe]) -> tuple[float, float]:
+    """Mean KL from PyTorch's logits and perplexity, both over the tokens of all probes that count."""
+    distance, loss, count = 0.0, 0.0, 0
+    for probe in probes:
+        told = _logits(model, probe.ids[:-1])[probe.start - 1 :]
+        chances, wanted = _log_softmax(told.astype(np.float64)), probe.ids[probe.start :]
+        distance += divergence(probe.logits, told) * len(wanted)
+        loss -= float(chances[np.arange(len(wanted)), wanted].sum())
+        count += len(wanted)
+    return distance / count, float(np.exp(loss / count))
 
 
 def _without_spare(staged: Staged, measured: list[dict[str, Any]]) -> Staged:
@@ -228,16 +236,6 @@ def _logits(model: LlamaModel, ids: Sequence[int]) -> NDArray[np.float32]:
         return np.stack(found)
     finally:
         context.close()
-
-
-def _perplexity(model: LlamaModel, held_out: Sequence[tuple[list[int], int]]) -> float:
-    total, count = 0.0, 0
-    for ids, start in held_out:
-        first = max(start, 1)
-        told = _log_softmax(_logits(model, ids[:-1])[first - 1 :].astype(np.float64))
-        total -= float(told[np.arange(len(told)), ids[first:]].sum())
-        count += len(told)
-    return float(np.exp(total / count))
 
 
 def _speed(path: Path, token: int) -> float:

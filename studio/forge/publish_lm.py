@@ -12,7 +12,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +20,14 @@ from studio.catalog import DataSource
 from studio.errors import BadInput
 from studio.forge.gguf_round import input_products
 from studio.forge.gguf_write import check_gguf, write_gguf, write_lora_gguf
-from studio.forge.lm_base import load_base
+from studio.forge.lm_base import Base, load_base
 from studio.forge.lm_record import Lineage, read_lineage
 from studio.forge.lm_task import Encoded, collate
 from studio.types import LicenceNote
 
 QUANTISED = {"model-q8_0.gguf": "Q8_0", "model-q4_1.gguf": "Q4_1"}
 ADAPTER = "adapter.gguf"
-PROBE = 48  # tokens on which a file is compared with PyTorch
+PLAIN = "A plain sentence, as anybody might write it on any day of the year."
 ADDED_MB = 120  # what llama.cpp needs beside the weights
 
 
@@ -46,15 +46,24 @@ class Release:
 
 
 @dataclass(frozen=True)
+class Probe:
+    """A text as token numbers, the first that counts, and PyTorch's logits for all that count: float32 (tokens,
+    vocabulary). What stands before is the same in every conversation, and nobody samples from it."""
+
+    ids: list[int]
+    start: int
+    logits: Any
+
+
+@dataclass(frozen=True)
 class Staged:
-    """A model on its way. `probe` are token numbers, `logits` float32 (tokens, vocabulary) by PyTorch for them."""
+    """A model on its way; `probes` are what its files are compared on."""
 
     folder: Path
     model: Path
     lineage: Lineage
     files: tuple[str, ...]
-    probe: list[int] = field(default_factory=list)
-    logits: Any = None
+    probes: tuple[Probe, ...] = ()
 
 
 def trained_model(run: Path) -> tuple[Path, Lineage]:
@@ -80,7 +89,6 @@ def stage(run: Path, checkpoints: Path, name: str) -> Staged:
 
 
 def _write_files(run: Path, model_folder: Path, lineage: Lineage, folder: Path, name: str) -> Staged:
-    import torch
 
     base = load_base(str(model_folder))
     try:
@@ -98,21 +106,21 @@ def _write_files(run: Path, model_folder: Path, lineage: Lineage, folder: Path, 
     alone = len(lineage.steps) == 1 and lineage.steps[0]["recipe"] != "prune"
     if alone and (run / "adapter" / "adapter_config.json").is_file():
         write_lora_gguf(run / "adapter", base.model.config, folder / ADAPTER)
-    probe = _probe(run, base.tokenizer)
-    with torch.no_grad():
-        logits = base.model(torch.tensor([probe])).logits[0].float().numpy()
-    return Staged(folder, model_folder, lineage, files, probe, logits)
+    return Staged(folder, model_folder, lineage, files, _probes(run, base))
 
 
-def _probe(run: Path, tokenizer: Any) -> list[int]:
-    """Tokens of a held-out text of the run where it kept one, else of a plain sentence."""
-    held_out = read_held_out(run)
-    if held_out:
-        return list(held_out[0][0][:PROBE])
-    plain: list[int] = tokenizer("A plain sentence, as anybody might write it on any day of the year.")[
-        "input_ids"
-    ]
-    return plain[:PROBE]
+def _probes(run: Path, base: Base) -> tuple[Probe, ...]:
+    """The held-out texts of the run where it kept some, else a plain sentence."""
+    import torch
+
+    texts = read_held_out(run) or [(list(base.tokenizer(PLAIN)["input_ids"]), 1)]
+    found = []
+    for ids, start in texts:
+        first = max(start, 1)
+        with torch.no_grad():
+            logits = base.model(torch.tensor([ids[:-1]])).logits[0, first - 1 :]
+        found.append(Probe(ids, first, logits.float().numpy()))
+    return tuple(found)
 
 
 def read_held_out(run: Path) -> list[tuple[list[int], int]]:
