@@ -3,12 +3,13 @@
     library:teapot model=smollm2-135m since=2026-03-01 until=2026-03-31 favourite=yes
 
 Words and filters are those of the library's search, all of them optional. A library set is laid out as a
-folder of links, each beside its prompt, named after the question asked: so two sets that answer the same
+folder of links, each beside its prompt and what its engine told, named after the question asked: so two sets that answer the same
 briefs line up by name, and their comparison is paired.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -22,6 +23,7 @@ from pathlib import Path
 from studio.errors import BadInput
 from studio.library.store import Library
 from studio.library.votes import question_of
+from studio.quality.engine_facts import remembered
 from studio.types import Kind
 
 PREFIX = "library:"
@@ -104,6 +106,8 @@ def lay_out(source: str, kind: Kind, library: Library, scratch: Path) -> Path:
         name = f"{slug or kind}-{question[:8]}-{seen[question]}"
         (folder / f"{name}{asset.path.suffix}").symlink_to(asset.path.resolve())
         (folder / f"{name}.prompt.txt").write_text(asset.brief.prompt, "utf-8", "replace")
+        if facts := remembered(asset.scorecard):
+            (folder / f"{name}.facts.json").write_text(json.dumps(facts), "utf-8")
     return folder
 
 

@@ -76,3 +76,19 @@ def test_dropped_files(tmp_path: Path) -> None:
     for wrong, word in (([], "Drop"), ([one, lines], "alone"), ([one, twin], "rename")):
         with pytest.raises(BadInput, match=word):
             gather(wrong, tmp_path / f"z{len(wrong)}{word}")
+
+
+def test_what_the_engine_told_goes_along(shared_studio: Studio, tmp_path: Path) -> None:
+    """A drawing stays one: no score of photographs judges it in Evaluate, and the cost of its mark is kept."""
+    (asset,) = shared_studio.make(Brief("image", "a lamp", engine="echo_image", seed=7, options={}))
+    (item,) = read_items("image", lay_out("library:lamp", "image", shared_studio.library, tmp_path))
+    told = {"drawing": 1.0} | {s.name: s.value for s in asset.scorecard.scores if s.name.startswith("mark_")}
+    assert dict(item.sample.facts) == told and len(told) > 1
+
+
+@pytest.mark.parametrize("content", ["[]", "{", '{"perplexity": "low"}', "\xff", '{"a": null}'])
+def test_facts_that_are_none_get_words(content: str, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("words")
+    (tmp_path / "a.facts.json").write_text(content, "latin-1")
+    with pytest.raises(BadInput, match=r"a\.facts\.json"):
+        read_items("text", tmp_path)

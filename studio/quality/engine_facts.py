@@ -8,7 +8,16 @@ from __future__ import annotations
 from typing import ClassVar
 
 from studio.quality.base import Sample, Withheld, metrics
-from studio.types import Kind, Score
+from studio.quality.picture import DRAWN
+from studio.types import Kind, Score, Scorecard
+
+PASSED_ON = ("perplexity", "mark_psnr", "mark_ssim", "mark_snr")
+
+
+def remembered(card: Scorecard) -> dict[str, float]:
+    """The facts that a kept scorecard was made with, as far as it tells them: for scoring that output again."""
+    facts = {score.name: score.value for score in card.scores if score.name in PASSED_ON}
+    return facts | ({"drawing": 1.0} if DRAWN in card.withheld.values() else {})
 
 
 @metrics.register

@@ -95,12 +95,11 @@ class SpectrumStatistics:
     def vectors(self, samples: Sequence[Sample]) -> Floats:
         import numpy as np
 
-        from studio.quality.spectrum import MAX_SECONDS, RATE, magnitudes, resampled
+        from studio.quality.spectrum import RATE, magnitudes
 
         rows = []
         for sample in samples:
-            rate = sample.sound.sample_rate
-            spectra = magnitudes(resampled(sample.mono[: int(MAX_SECONDS * rate)], rate), 2048, 512)
+            spectra = magnitudes(sample.music, 2048, 512)
             hertz = np.arange(spectra.shape[1]) * RATE / 2048
             edges = np.geomspace(60, 10_000, 33)
             bands = [

@@ -43,7 +43,8 @@ def need_sticker(sample: Sample) -> None:
     import numpy as np
 
     need_size(sample.pixels, 32)
-    white: NDArray[np.bool_] = on_white(sample.pixels).min(axis=2) >= WHITE
+    red, green, blue = np.moveaxis(on_white(sample.pixels), 2, 0)
+    white: NDArray[np.bool_] = np.minimum(np.minimum(red, green), blue) >= WHITE
     depth = max(1, round(RING * min(white.shape)))
     ring = np.ones_like(white)
     ring[depth:-depth, depth:-depth] = False
@@ -58,11 +59,14 @@ def small(pixels: Any) -> Any:
     import numpy as np
     from PIL import Image
 
-    whole = Image.fromarray(np.round(on_white(pixels)).astype(np.uint8))
+    opaque = pixels if pixels.shape[2] == 3 else np.round(on_white(pixels)).astype(np.uint8)
+    whole = Image.fromarray(opaque)
     side = max(whole.size)
-    square = Image.new("RGB", (side, side), "white")
-    square.paste(whole, ((side - whole.width) // 2, (side - whole.height) // 2))
-    reduced = np.asarray(square.resize((SIDE, SIDE), Image.Resampling.LANCZOS), np.float32)
+    if whole.width != whole.height:
+        square = Image.new("RGB", (side, side), "white")
+        square.paste(whole, ((side - whole.width) // 2, (side - whole.height) // 2))
+        whole = square
+    reduced = np.asarray(whole.resize((SIDE, SIDE), Image.Resampling.LANCZOS), np.float32)
     return reduced.transpose(2, 0, 1) / 127.5 - 1
 
 

@@ -74,10 +74,13 @@ def asymmetric_fit(x: Floats) -> tuple[float, float, float, float]:
     import numpy as np
     from scipy.special import gamma
 
-    below, above = x[x < 0], x[x >= 0]
-    left, right = float((below**2).mean()), float((above**2).mean())
+    x = x.ravel()
+    below = np.minimum(x, 0)
+    negative = int(np.count_nonzero(below))
+    squares = float(np.dot(below, below)), float(np.dot(x, x))
+    left, right = squares[0] / negative, (squares[1] - squares[0]) / (x.size - negative)
     ratio = np.sqrt(left / right)
-    moment = np.abs(x).mean() ** 2 / (x**2).mean()
+    moment = np.abs(x).mean() ** 2 / (squares[1] / x.size)
     moment *= (ratio**3 + 1) * (ratio + 1) / (ratio**2 + 1) ** 2
     alpha, table = _shapes()
     shape = float(np.interp(moment, table, alpha))

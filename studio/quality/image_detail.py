@@ -33,24 +33,30 @@ class Sharpness:
     needs: ClassVar[tuple[str, ...]] = ()
 
     def score(self, sample: Sample) -> Score:
+        import numpy as np
+
         need_size(sample.luma, LEAST)
         grey = sample.luma
         if max(abs(grey[1:] - grey[:-1]).max(), abs(grey[:, 1:] - grey[:, :-1]).max()) < 4:
             raise Withheld("the picture has no edges")
-        value = min(_loss(grey), _loss(grey.T))
+        value = min(_loss(grey), _loss(np.ascontiguousarray(grey.T)))
         return Score(self.name, value, "0–1", "higher", "pictures with edges; grain counts as detail")
 
 
 def _loss(grey: Floats) -> float:
-    """The share of neighbour differences, along the rows, that a blur along the rows removes."""
+    """The share of neighbour differences, down the columns, that a blur down the columns removes.
+
+    Two neighbours of a moving average differ by what enters less what leaves, over its length.
+    """
     import numpy as np
 
     edge = BLUR_TAPS // 2
-    sums = np.cumsum(np.pad(grey, ((edge + 1, edge), (0, 0)), mode="edge"), axis=0, dtype=np.float64)
-    blurred = (sums[BLUR_TAPS:] - sums[:-BLUR_TAPS]) / BLUR_TAPS
-    before, after = abs(np.diff(grey, axis=0)), abs(np.diff(blurred, axis=0))
-    total = float(before.sum())
-    return float(np.maximum(0, before - after).sum()) / total if total else 1.0
+    padded = np.pad(grey, ((edge, edge), (0, 0)), mode="edge")
+    before = abs(grey[1:] - grey[:-1])
+    after = abs(padded[BLUR_TAPS:] - padded[:-BLUR_TAPS]) / BLUR_TAPS
+    total = float(before.sum(dtype=np.float64))
+    lost = np.maximum(0, before - after, out=after)
+    return float(lost.sum(dtype=np.float64)) / total if total else 1.0
 
 
 @metrics.register
@@ -95,7 +101,7 @@ class Banding:
         grey = np.round(sample.luma)
         if np.ptp(grey) < STEP[0]:
             raise Withheld("the picture is one flat tone")
-        energy = _steps(grey) + _steps(grey.T)
+        energy = _steps(grey) + _steps(np.ascontiguousarray(grey.T))
         value = float(np.sqrt(energy / grey.size))
         return Score(
             self.name,

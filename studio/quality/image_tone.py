@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from studio.quality.base import Sample, Withheld, metrics
-from studio.quality.picture import lightness, need_size, on_white
+from studio.quality.picture import need_size, on_white
 from studio.types import Kind, Score
 
 LEAST = 16
@@ -24,7 +24,7 @@ class Exposure:
 
     def score(self, sample: Sample) -> Score:
         need_size(sample.luma, LEAST)
-        value = float(lightness(sample.luma).mean())
+        value = float(sample.lightness.mean())
         return Score(
             self.name, value, "L*", "neither", "any picture; a fact, not a fault: white grounds are light"
         )
@@ -40,7 +40,7 @@ class Contrast:
 
     def score(self, sample: Sample) -> Score:
         need_size(sample.luma, LEAST)
-        value = float(lightness(sample.luma).std())
+        value = float(sample.lightness.std())
         return Score(self.name, value, "L*", "higher", "any picture; soft scenes are low by nature")
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from studio.quality.base import Sample, Withheld, metrics
 from studio.quality.sound_level import need_sound
-from studio.quality.spectrum import MAX_SECONDS, ONSET_HOP, RATE, onsets, resampled
+from studio.quality.spectrum import ONSET_HOP, RATE, onsets
 from studio.types import Kind, Score
 
 if TYPE_CHECKING:
@@ -58,8 +58,7 @@ class TempoStability:
         import numpy as np
 
         need_sound(sample, LEAST_SECONDS)
-        rate = sample.sound.sample_rate
-        flux = onsets(resampled(sample.mono[: int(MAX_SECONDS * rate)], rate))
+        flux = onsets(sample.music)
         size, step = (int(seconds * RATE / ONSET_HOP) for seconds in (STRETCH_SECONDS, STEP_SECONDS))
         if np.quantile(flux, 0.95) < LEAST_FLUX:
             raise Withheld("no note begins in it")

@@ -5,6 +5,7 @@ Sources: Krumhansl 1990 (key profiles); Foote 1999 (self-similarity of a piece).
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar
 
 from studio.quality.base import Sample, Withheld, metrics
@@ -33,16 +34,26 @@ def heard(sample: Sample) -> Floats:
     return found
 
 
-def key_fit(classes: Floats) -> Floats:
-    """Correlation of a pitch-class profile (12,) with the 12 major and 12 minor keys, (24,)."""
+@lru_cache(maxsize=1)
+def _keys() -> Floats:
+    """The 12 major and 12 minor profiles, (24, 12), each of mean 0 and length 1."""
     import numpy as np
 
     profiles = np.array([MAJOR, MINOR], np.float32)
     keys: Floats = np.stack([np.roll(profile, k) for profile in profiles for k in range(12)])
     keys = keys - keys.mean(axis=1, keepdims=True)
-    centred = classes - classes.mean()
-    scale = np.linalg.norm(keys, axis=1) * np.linalg.norm(centred)
-    fit: Floats = keys @ centred / np.maximum(scale, 1e-9)
+    keys /= np.linalg.norm(keys, axis=1, keepdims=True)
+    return keys
+
+
+def key_fit(classes: Floats) -> Floats:
+    """Correlation of pitch-class profiles (…, 12) with the 12 major and 12 minor keys, (…, 24)."""
+    import numpy as np
+
+    centred = classes - classes.mean(axis=-1, keepdims=True)
+    scale = np.maximum(np.linalg.norm(centred, axis=-1, keepdims=True), 1e-9)
+    # einsum and not BLAS, whose threads cost more to wake than so little work takes.
+    fit: Floats = np.einsum("...c,kc->...k", centred / scale, _keys())
     return fit
 
 
@@ -68,12 +79,12 @@ class KeyStability:
     def score(self, sample: Sample) -> Score:
         import numpy as np
 
-        parts = stretches(heard(sample), STRETCH_SECONDS)
-        whole = key_fit(np.sum(parts, axis=0))
-        if max(float(key_fit(part).max()) for part in parts) < LEAST_TONALITY:
+        parts = np.stack(stretches(heard(sample), STRETCH_SECONDS))
+        fits = key_fit(parts)
+        if float(fits.max()) < LEAST_TONALITY:
             raise Withheld("no key can be heard")
-        key = int(whole.argmax())
-        value = float(np.mean([key_fit(part)[key] for part in parts]))
+        key = int(key_fit(parts.sum(axis=0)).argmax())
+        value = float(fits[:, key].mean())
         name = f"{NAMES[key % 12]} {'major' if key < 12 else 'minor'}"
         domain = "tonal music of 8 s and more; pieces that modulate are lower by design"
         return Score(self.name, value, "correlation", "higher", domain, detail=f"fits {name} best")
@@ -119,7 +130,7 @@ class Return:
         )
         rows = rows - rows.mean(axis=1, keepdims=True)
         rows = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
-        alike = rows @ rows.T
+        alike = np.einsum("ij,kj->ik", rows, rows)
         near = abs(np.subtract.outer(np.arange(len(rows)), np.arange(len(rows)))) < span
         value = float(np.where(near, -1, alike).max(axis=1).mean())
         domain = "music of 8 s and more; songs return, improvisations need not"

@@ -51,19 +51,20 @@ def need_size(grey: Any, least: int) -> None:
         raise Withheld(f"needs at least {least} × {least} pixels; this picture has {width} × {height}")
 
 
+DRAWN = "judges photographs and pictures like them; this one is drawn"
 FLAT_BLOCK, FLAT_LEVELS, FLAT_SHARE = 16, 1.0, 0.3
 
 
 def need_photograph(sample: Sample) -> None:
     """Raises Withheld for a drawing: the engine said that it draws, or much of the picture is quite even.
 
-    Cameras, and models that learnt from them, leave grain in every shade but burnt-out white. Blocks of 16 are wider than those that JPEG makes even.
+    Cameras, and models that learnt from them, leave grain in every shade but burnt-out white. Blocks of 16 are
+    wider than those that JPEG makes even.
     """
-    drawn = Withheld("judges photographs and pictures like them; this one is drawn")
     if "drawing" in sample.facts:
-        raise drawn
+        raise Withheld(DRAWN)
     grey, side = sample.luma, FLAT_BLOCK
     rows, columns = grey.shape[0] // side, grey.shape[1] // side
     tiles = grey[: rows * side, : columns * side].reshape(rows, side, columns, side)
     if (tiles.max(axis=(1, 3)) - tiles.min(axis=(1, 3)) <= FLAT_LEVELS).mean() > FLAT_SHARE:
-        raise drawn
+        raise Withheld(DRAWN)

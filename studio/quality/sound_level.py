@@ -1,11 +1,7 @@
-"""Loudness, peaks, silence and clipping: what broadcasters and platforms measure.
-
-Sources: ITU-R BS.1770-4 (integrated loudness; Annex 2: true peak by 4 × oversampling), EBU R 128.
-"""
+"""Silence and clipping, and what every score of a sound asks first: is there sound, and how loud is each moment?"""
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, ClassVar
 
 from studio.quality.base import Sample, Withheld, metrics
@@ -23,11 +19,10 @@ SOUND: tuple[Kind, ...] = ("speech", "music")
 
 def need_sound(sample: Sample, seconds: float) -> None:
     """Raises Withheld for less than `seconds` of sound, or silence throughout."""
-    samples, rate = sample.sound.samples, sample.sound.sample_rate
-    length = len(samples) / rate
+    length = len(sample.sound.samples) / sample.sound.sample_rate
     if length < seconds:
         raise Withheld(f"needs at least {seconds:g} s of sound; this has {length:.2g} s")
-    if abs(samples).max() < 10 ** (SILENT_DBFS / 20):
+    if sample.peak < 10 ** (SILENT_DBFS / 20):
         raise Withheld("the sound is silent throughout")
 
 
@@ -37,55 +32,10 @@ def frame_levels(mono: NDArray[np.float32], rate: int) -> NDArray[np.float64]:
 
     size = max(1, int(FRAME_SECONDS * rate))
     count = max(1, len(mono) // size)
-    frames = mono[: count * size].astype(np.float64).reshape(count, -1)
-    level: NDArray[np.float64] = 10 * np.log10(np.maximum((frames**2).mean(axis=1), 1e-12))
+    frames = mono[: count * size].reshape(count, -1)
+    power = np.einsum("ij,ij->i", frames, frames).astype(np.float64) / frames.shape[1]
+    level: NDArray[np.float64] = 10 * np.log10(np.maximum(power, 1e-12))
     return level
-
-
-@metrics.register
-class Loudness:
-    name: ClassVar[str] = "loudness"
-    kinds: ClassVar[tuple[Kind, ...]] = SOUND
-    needs: ClassVar[tuple[str, ...]] = ()
-
-    def score(self, sample: Sample) -> Score:
-        import pyloudnorm
-
-        need_sound(sample, 0.5)
-        if sample.sound.samples.shape[1] > 5:
-            raise Withheld("works for up to five channels")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            meter = pyloudnorm.Meter(sample.sound.sample_rate)
-            value = float(meter.integrated_loudness(sample.sound.samples))
-        if value < -70:
-            raise Withheld("the sound lies under the −70 LUFS gate throughout")
-        domain = "0.5 s of sound and more; platforms ask for −14 to −23"
-        return Score(self.name, value, "LUFS", "neither", domain, version="ITU-R BS.1770-4")
-
-
-@metrics.register
-class TruePeak:
-    name: ClassVar[str] = "true_peak"
-    kinds: ClassVar[tuple[Kind, ...]] = SOUND
-    needs: ClassVar[tuple[str, ...]] = ()
-
-    def score(self, sample: Sample) -> Score:
-        import numpy as np
-        from scipy.signal import resample_poly
-
-        need_sound(sample, 0.05)
-        times = max(1, -(-192_000 // sample.sound.sample_rate)) if sample.sound.sample_rate < 96_000 else 2
-        peak = max(abs(resample_poly(channel, min(times, 8), 1)).max() for channel in sample.sound.samples.T)
-        value = float(20 * np.log10(peak))
-        return Score(
-            self.name,
-            value,
-            "dBTP",
-            "lower",
-            "any sound; above −1 may clip after coding",
-            version="ITU-R BS.1770-4",
-        )
 
 
 @metrics.register
@@ -117,20 +67,26 @@ class Clipping:
 
     def score(self, sample: Sample) -> Score:
         need_sound(sample, 0.05)
-        flat = [_flat_tops(channel) for channel in sample.sound.samples.T]
+        flat = [_flat_tops(channel) for channel in sample.channels()]
         value = 100 * sum(flat) / sample.sound.samples.size
         domain = "hard clipping, also when turned down later; not soft limiting, not after lossy coding"
         return Score(self.name, value, "% of samples", "lower", domain)
 
 
 def _flat_tops(channel: NDArray[np.float32]) -> int:
+    """Samples in runs of FLAT_TOP and more within one 16-bit step of the channel's highest or lowest sample."""
     import numpy as np
 
-    grid = np.round(channel * 32767)
     count = 0
-    for side in (grid, -grid):
-        top = np.concatenate(([0], (side >= side.max() - 1).astype(np.int8), [0]))
-        starts, ends = np.flatnonzero(np.diff(top) == 1), np.flatnonzero(np.diff(top) == -1)
-        runs = ends - starts
-        count += int(runs[runs >= FLAT_TOP].sum()) if side.max() > 327 else 0
+    for side in (1, -1):
+        extreme = channel.max() if side > 0 else channel.min()
+        top = float(np.round(side * extreme * 32767))
+        if top <= 327:
+            continue
+        # Only what could round to the top is rounded.
+        least = side * (top - 2) / 32767
+        near = np.flatnonzero(channel >= least if side > 0 else channel <= least)
+        near = near[np.round(side * channel[near] * 32767) >= top - 1]
+        runs = np.diff(np.flatnonzero(np.diff(near, prepend=-2, append=len(channel) + 1) != 1))
+        count += int(runs[runs >= FLAT_TOP].sum())
     return count

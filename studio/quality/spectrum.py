@@ -27,46 +27,39 @@ def resampled(mono: Floats, rate: int) -> Floats:
     return mono if rate == RATE else soxr.resample(mono, rate, RATE).astype(np.float32)
 
 
-def magnitudes(mono: Floats, window: int, hop: int) -> Floats:
-    """float32 (frames, window/2 + 1): Hann-windowed magnitude spectra; at least one frame."""
+def magnitudes(mono: Floats, window: int, hop: int, bins: slice = slice(None)) -> Floats:
+    """float32 (frames, window/2 + 1): Hann-windowed magnitude spectra, or `bins` of them; at least one frame."""
     import numpy as np
+    from scipy.fft import rfft  # three times as fast as numpy's on float32
 
     if len(mono) < window:
         mono = np.pad(mono, (0, window - len(mono)))
     frames = np.lib.stride_tricks.sliding_window_view(mono, window)[::hop]
     hann = np.hanning(window).astype(np.float32)
-    return np.concatenate(
-        [
-            abs(np.fft.rfft(part * hann)).astype(np.float32)
-            for part in np.array_split(frames, len(frames) // 256 + 1)
-        ]
-    )
+    parts = np.array_split(frames, len(frames) // 256 + 1)
+    return np.concatenate([abs(rfft(part * hann)[:, bins]) for part in parts])
 
 
 def chroma(mono: Floats) -> Floats:
     """float32 (frames, 12): energy of the spectral peaks by pitch class from C, at A = 440 Hz.
 
-    Only local peaks count, so that noise and the skirts of a tone add little.
+    Only local peaks count, so that noise and the skirts of a tone add little. The peaks are sought from LOW_HZ
+    to HIGH_HZ, so their two neighbours are all that is looked at beyond.
     """
     import numpy as np
 
-    spectra = magnitudes(mono, WINDOW, HOP)
-    peaks = np.zeros_like(spectra)
+    first, last = int(np.ceil(LOW_HZ * WINDOW / RATE)), int(HIGH_HZ * WINDOW / RATE)
+    spectra = magnitudes(mono, WINDOW, HOP, slice(first - 1, last + 2))
     middle = spectra[:, 1:-1]
-    peaks[:, 1:-1] = middle * ((middle > spectra[:, :-2]) & (middle >= spectra[:, 2:]))
-    hertz = np.arange(spectra.shape[1]) * RATE / WINDOW
-    used = (hertz >= LOW_HZ) & (hertz <= HIGH_HZ)
+    frame, place = np.nonzero((middle > spectra[:, :-2]) & (middle >= spectra[:, 2:]))
+    peak = middle[frame, place]
     # A peak's true frequency from its neighbours (parabola through log magnitudes).
-    logs = np.log(spectra + 1e-9)
-    curve = logs[:, :-2] - 2 * logs[:, 1:-1] + logs[:, 2:]
-    shift = np.zeros_like(spectra)
-    shift[:, 1:-1] = np.where(
-        peaks[:, 1:-1] > 0, 0.5 * (logs[:, :-2] - logs[:, 2:]) / np.minimum(curve, -1e-6), 0
-    )
-    true = np.maximum(hertz + np.clip(shift, -0.5, 0.5) * RATE / WINDOW, 20.0)
+    left, centre, right = (np.log(spectra[frame, place + k] + np.float32(1e-9)) for k in range(3))
+    shift = 0.5 * (left - right) / np.minimum(left - 2 * centre + right, np.float32(-1e-6))
+    true = np.maximum((place + first + np.clip(shift, -0.5, 0.5)) * RATE / WINDOW, 20.0)
     classes = np.round(12 * np.log2(true / 440.0) + 69).astype(int) % 12
-    energy = np.where(used, peaks, 0) ** 2
-    return np.stack([(energy * (classes == k)).sum(axis=1) for k in range(12)], axis=1).astype(np.float32)
+    energy = np.bincount(12 * frame + classes, peak.astype(np.float64) ** 2, 12 * len(spectra))
+    return energy.reshape(-1, 12).astype(np.float32)
 
 
 def onsets(mono: Floats) -> Floats:
