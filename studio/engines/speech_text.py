@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from studio.engines.speech_forms import usual
 from studio.engines.speech_numbers import cardinal, ordinal, roman
 from studio.engines.speech_quantities import speak_quantities
 from studio.engines.speech_units import ABBREVIATIONS, BEFORE_NUMBER, ENDS, SAID_AS_WORDS, SYMBOLS, words
@@ -78,6 +79,7 @@ def normalise(text: str, british: bool = False) -> str:
         text = pattern.sub(replacement, text)
     text = _ADDRESS.sub(lambda m: _address(m[0]), text)
     text = _TAG.sub(lambda m: f"{'hashtag' if m[1] == '#' else 'at'} {_split_camel(m[2])}", text)
+    text = usual(text)
     text = _ROMAN_AFTER.sub(_roman_cardinal, _ROMAN_NAME.sub(_roman_ordinal, text))
     text = _BEFORE_NUMBER.sub(lambda m: f"{BEFORE_NUMBER[m[1]]} ", text)
     text = _SAINT.sub("Saint", text)
@@ -93,6 +95,7 @@ def normalise(text: str, british: bool = False) -> str:
     text = re.sub(r"[\\*_|^{}~#<>\[\]]+", " ", text)
     text = re.sub(r"\s*--+\s*", " — ", re.sub(r"\.{3,}", "…", text))
     text = re.sub(r"(?<=\w)\s[–—-]\s(?=\w)", " — ", text)
+    text = re.sub(r",(?:\s*,)+", ",", text)
     text = re.sub(r"([!?]){2,}", r"\1", text)
     return re.sub(r" {2,}", " ", re.sub(r" +([.,!?;:…])", r"\1", text)).strip()
 

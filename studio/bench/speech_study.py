@@ -1,0 +1,161 @@
+"""`python -m studio.bench.speech_study`: how well each voice is understood, how it sounds, how loud it is.
+
+Sentences of `assets/studies/speech-en.tsv` are spoken through the whole line, and the sealed files are measured:
+
+- words: Whisper-base writes down what it hears; word error rate over all words of a voice, both sides written
+  out in full first. The recogniser's own slips (names above all) are in it, so each one is listed.
+- DNSMOS overall, the mean; integrated loudness, the largest distance from the target; samples at full scale.
+
+Rows are kept in the JSON file by voice, so that one voice can be measured anew: `--voice jm_kumo=50`.
+Slow: about six seconds of processor time a sentence.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import mean
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from studio.engines.loudness import loudness
+from studio.engines.speech_text import normalise
+from studio.quality.speech_words import compare, hear, one_spelling
+from studio.service import Studio
+from studio.settings import ROOT, Settings
+from studio.types import Asset, Brief
+
+SENTENCES = ROOT / "assets" / "studies" / "speech-en.tsv"
+RESULT = ROOT / "docs" / "speech-study.json"
+TARGET_LUFS = -16.0
+MOST_WRONG, LEAST_DNSMOS, LUFS_WITHIN = 0.05, 3.2, 0.5
+# voice → (model, options, sentences)
+VOICES: dict[str, tuple[str, dict[str, Any], int]] = {
+    "jm_kumo": ("kokoro-82m", {"voice": "jm_kumo"}, 50),
+    "joe": ("joe-us", {"voice": "joe"}, 50),
+    "jf_alpha": ("kokoro-82m", {"voice": "jf_alpha"}, 50),
+    "jf_gongitsune": ("kokoro-82m", {"voice": "jf_gongitsune"}, 10),
+    "jf_nezumi": ("kokoro-82m", {"voice": "jf_nezumi"}, 10),
+    "jf_tebukuro": ("kokoro-82m", {"voice": "jf_tebukuro"}, 10),
+    "jm_kumo (en-gb)": ("kokoro-82m", {"voice": "jm_kumo", "language": "en-gb"}, 10),
+}
+
+
+@dataclass
+class Row:
+    """One voice. `wrong` counts word slips of `words`; the lists have one entry a sentence."""
+
+    voice: str
+    sentences: int = 0
+    words: int = 0
+    wrong: int = 0
+    clipped: int = 0
+    dnsmos: list[float] = field(default_factory=list)
+    lufs: list[float] = field(default_factory=list)
+    slips: list[str] = field(default_factory=list)
+
+    @property
+    def wer(self) -> float:
+        return self.wrong / max(1, self.words)
+
+    @property
+    def lufs_off(self) -> float:
+        return max(abs(one - TARGET_LUFS) for one in self.lufs)
+
+    @property
+    def reached(self) -> bool:
+        good = self.wer <= MOST_WRONG and mean(self.dnsmos) >= LEAST_DNSMOS
+        return good and self.lufs_off <= LUFS_WITHIN and not self.clipped
+
+
+def sentences(most: int) -> list[tuple[str, str]]:
+    """(written, spoken), evenly taken from the shipped ones."""
+    lines = [
+        line.split("\t") for line in SENTENCES.read_text("utf-8").splitlines() if not line.startswith("#")
+    ]
+    pairs = [(written, spoken) for written, spoken in lines]
+    return pairs[:: max(1, len(pairs) // most)][:most]
+
+
+def measure(voice: str, most: int, studio: Studio) -> Row:
+    """Speak and listen, sentence by sentence."""
+    model, options, _ = VOICES[voice]
+    row = Row(voice)
+    for seed, (written, spoken) in enumerate(sentences(most)):
+        (asset,) = studio.make(Brief("speech", written, model=model, options=options, seed=seed))
+        add(row, asset, spoken, options.get("language") == "en-gb", studio)
+    return row
+
+
+def add(row: Row, asset: Asset, spoken: str, british: bool, studio: Studio) -> None:
+    """Measure one sealed file against what should be heard in it."""
+    import numpy as np
+    import soundfile
+    import soxr
+
+    samples, rate = soundfile.read(asset.path, dtype="float32")
+    at_16k = np.clip(soxr.resample(samples, rate, 16_000), -1, 1).astype(np.float32)
+    heard = hear(at_16k, studio.catalog.get("whisper-base").folder)
+    share, slips = compare(spoken, normalise(heard, british=british))
+    count = len(one_spelling(spoken).split())
+    row.sentences += 1
+    row.words += count
+    row.wrong += round(share * count)
+    row.clipped += int((np.abs(samples) >= 32767 / 32768).sum())
+    row.slips += slips
+    row.lufs.append(round(loudness(samples, rate), 2))
+    score = asset.scorecard.get("dnsmos")
+    if score is None:
+        raise RuntimeError(f"no DNSMOS: {asset.scorecard.withheld.get('dnsmos')}")
+    row.dnsmos.append(round(score.value, 3))
+
+
+def table(rows: Sequence[Row]) -> str:
+    """The rows as Markdown."""
+    lines = [
+        "| voice | sentences | words wrong | DNSMOS overall | loudness off by | clipped samples | |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        lines.append(
+            f"| {row.voice} | {row.sentences} | {100 * row.wer:.1f} % of {row.words} | {mean(row.dnsmos):.2f} "
+            f"| {row.lufs_off:.2f} LU | {row.clipped} | {'reached' if row.reached else '**not reached**'} |"
+        )
+    return "\n".join(lines)
+
+
+def read(path: Path) -> list[Row]:
+    """The rows of an earlier study; none if there is no file."""
+    return [Row(**one) for one in json.loads(path.read_text("utf-8"))] if path.exists() else []
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m studio.bench.speech_study", description=__doc__)
+    parser.add_argument(
+        "--voice", action="append", metavar="NAME[=SENTENCES]", help=f"of: {', '.join(VOICES)}"
+    )
+    parser.add_argument("--out", type=Path, default=RESULT)
+    given = parser.parse_args()
+    wanted = {}
+    for one in given.voice or VOICES:
+        name, _, count = one.partition("=")
+        if name not in VOICES or (count and not count.isdigit()) or count == "0":
+            parser.error(f"{one!r} is none of: {', '.join(VOICES)}")
+        wanted[name] = int(count or VOICES[name][2])
+    rows = {row.voice: row for row in read(given.out)}
+    with TemporaryDirectory() as home, Studio(Settings.read(home=Path(home), device="cpu")) as studio:
+        for name, count in wanted.items():
+            rows[name] = measure(name, count, studio)
+            ordered = [rows[one] for one in VOICES if one in rows]
+            given.out.write_text(
+                json.dumps([asdict(row) for row in ordered], indent=1, ensure_ascii=False) + "\n", "utf-8"
+            )
+            print(table([rows[name]]), *rows[name].slips, sep="\n", flush=True)
+    print(table([rows[one] for one in VOICES if one in rows]))
+
+
+if __name__ == "__main__":
+    main()
