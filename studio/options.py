@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import math
 import types
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import Field, asdict, field, fields
+from functools import cache
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from studio.errors import BadInput
@@ -49,13 +50,18 @@ def read_options(cls: type[T], given: Mapping[str, Any]) -> T:
     if unknown:
         valid = ", ".join(known) or "none"
         raise BadInput(f"Unknown option {', '.join(map(repr, unknown))}; valid options: {valid}.")
-    hints = get_type_hints(cls)
+    hints = _hints(cls)
     return cls(**{name: _read(known[name], hints[name], value) for name, value in given.items()})
 
 
 def options_dict(options: Any) -> dict[str, Any]:
     """The options as plain values, for a credential or a database."""
     return asdict(options)
+
+
+@cache
+def _hints(cls: Hashable) -> dict[str, Any]:
+    return get_type_hints(cls)
 
 
 def _read(spec: Field[Any], hint: Any, value: Any) -> Any:

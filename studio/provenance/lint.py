@@ -198,10 +198,11 @@ def _privacy(found: Assertions, expected: Expected) -> Iterator[str]:
         yield "it does not carry the digest of the prompt"
     if generation.get("prompt") != (expected.prompt if expected.prompt_in_file else None):
         yield "it carries the prompt although nobody asked for it, or lacks it although somebody did"
-    everything = json.dumps([data for _, data in found.pairs], ensure_ascii=False)
     quoted = json.dumps(expected.prompt, ensure_ascii=False)[1:-1]
-    if not expected.prompt_in_file and len(quoted) >= TELLING_CHARS and quoted in everything:
-        yield "the prompt stands in it although nobody asked for it"
+    if not expected.prompt_in_file and len(quoted) >= TELLING_CHARS:
+        everything = json.dumps([data for _, data in found.pairs], ensure_ascii=False)
+        if quoted in everything:
+            yield "the prompt stands in it although nobody asked for it"
     creators = found.one(RIGHTS).get("dc:creator")
     if generation.get("author") != expected.author or creators != (
         [expected.author] if expected.author else None

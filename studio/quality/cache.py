@@ -14,8 +14,9 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
@@ -27,6 +28,7 @@ log = logging.getLogger(__name__)
 
 CONTEXT = ("others", "facts", "required", "forbidden")
 MOST_ROWS = 300_000
+_FIELDS = tuple(one.name for one in fields(Score))
 
 
 class Watched:
@@ -47,6 +49,7 @@ class ScoreCache:
 
     def __init__(self, path: Path) -> None:
         self._lock = threading.Lock()
+        self._held = threading.local()
         self._db: sqlite3.Connection | None = None
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -81,11 +84,13 @@ class ScoreCache:
         found = {
             "seen": seen,
             "context": _context(sample, seen),
-            "score": None if score is None else asdict(score),
+            "score": None if score is None else {name: getattr(score, name) for name in _FIELDS},
             "withheld": reason,
         }
-        self._write(key, found)
-        return _told(found)
+        self._keep(key, found)
+        if score is None:
+            raise Withheld(reason)
+        return score
 
     def _read(self, key: bytes) -> dict[str, Any] | None:
         if self._db is None:
@@ -98,16 +103,37 @@ class ScoreCache:
             log.warning("a kept score could not be read: %s", error)
             return None
 
-    def _write(self, key: bytes, found: Mapping[str, Any]) -> None:
-        if self._db is None:
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """What this thread finds in the block is written at its end, in one transaction."""
+        rows: list[tuple[bytes, float, str]] = []
+        self._held.rows = rows
+        try:
+            yield
+        finally:
+            self._held.rows = None
+            self._write(rows)
+
+    def _keep(self, key: bytes, found: Mapping[str, Any]) -> None:
+        row = key, time.time(), json.dumps(found)
+        rows: list[tuple[bytes, float, str]] | None = getattr(self._held, "rows", None)
+        if rows is None:
+            self._write([row])
+        else:
+            rows.append(row)
+
+    def _write(self, rows: list[tuple[bytes, float, str]]) -> None:
+        if self._db is None or not rows:
             return
         try:
             with self._lock:
-                self._db.execute(
-                    "INSERT OR REPLACE INTO scores VALUES (?, ?, ?)", (key, time.time(), json.dumps(found))
-                )
+                self._db.execute("BEGIN")
+                try:
+                    self._db.executemany("INSERT OR REPLACE INTO scores VALUES (?, ?, ?)", rows)
+                finally:
+                    self._db.execute("COMMIT")
         except sqlite3.Error as error:
-            log.warning("a score could not be kept: %s", error)
+            log.warning("scores could not be kept: %s", error)
 
 
 @lru_cache(maxsize=4)

@@ -39,16 +39,17 @@ def make_scorecard(sample: Sample, catalog: Catalog, settings: Settings, costly:
     except (Withheld, StudioError) as reason:
         withheld["percentiles"] = str(reason)
     scores, cache = [], cache_of(settings.home)
-    for metric in chosen:
-        try:
-            if getattr(metric, "costly", False) and not costly:
-                raise Withheld("takes seconds; run it from Evaluate")
-            scores.append(_place(metric, score_one(metric, sample, catalog, cache), reference, withheld))
-        except (Withheld, StudioError) as reason:
-            withheld[metric.name] = str(reason)
-        except Exception as error:
-            log.exception("metric %s failed on %s", metric.name, sample.path.name)
-            withheld[metric.name] = f"could not be computed ({type(error).__name__}: {str(error)[:120]})"
+    with cache.together():
+        for metric in chosen:
+            try:
+                if getattr(metric, "costly", False) and not costly:
+                    raise Withheld("takes seconds; run it from Evaluate")
+                scores.append(_place(metric, score_one(metric, sample, catalog, cache), reference, withheld))
+            except (Withheld, StudioError) as reason:
+                withheld[metric.name] = str(reason)
+            except Exception as error:
+                log.exception("metric %s failed on %s", metric.name, sample.path.name)
+                withheld[metric.name] = f"could not be computed ({type(error).__name__}: {str(error)[:120]})"
     return Scorecard(tuple(scores), withheld)
 
 
