@@ -15,7 +15,6 @@ import socket
 import threading
 import time
 import uuid
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -40,17 +39,18 @@ JOBS = sa.table(
 )  # fmt: skip
 
 # Statements on the way of every job are built once: building one costs more than running it.
-_WAITING_OF = sa.select(sa.func.count(), sa.func.max(JOBS.c.position)).where(
-    JOBS.c.owner == sa.bindparam("owner"), JOBS.c.state == "queued"
+_OWN = JOBS.c.owner == sa.bindparam("owner")
+_STANDING = sa.select(
+    sa.select(sa.func.count()).where(_OWN, JOBS.c.state == "queued").scalar_subquery().label("waiting"),
+    sa.select(sa.func.max(JOBS.c.position))
+    .where(_OWN, JOBS.c.state.in_(["queued", "running"]))
+    .scalar_subquery()
+    .label("own"),
+    sa.text("(SELECT value FROM counters WHERE name = 'virtual_time') AS now"),
 )
-_VIRTUAL_TIME = sa.text("SELECT value FROM counters WHERE name = 'virtual_time'")
+"""How many jobs an owner has waiting, the latest tag among the owner's own, and the tag of the job that started
+last. The owner's running jobs count, so that nobody jumps ahead by waiting for each job to finish."""
 _PASS_TIME = sa.text("UPDATE counters SET value = :tag WHERE name = 'virtual_time' AND value < :tag")
-_LATEST_OF = (
-    sa.select(JOBS.c.position)
-    .where(JOBS.c.owner == sa.bindparam("owner"), JOBS.c.state == "running")
-    .order_by(JOBS.c.position.desc())
-    .limit(1)
-)
 _ENQUEUE = sa.insert(JOBS).values(
     state="queued",
     attempts=0,
@@ -59,19 +59,22 @@ _ENQUEUE = sa.insert(JOBS).values(
         for name in ("id", "owner", "lane", "brief", "position", "created_at", "runner")
     },
 )
+_MINE = JOBS.c.runner.is_not_distinct_from(sa.bindparam("other")) | (JOBS.c.runner == sa.bindparam("me"))
+"""Jobs of `me`, or of `other` (NULL: those that are nobody's)."""
+_BUSY_LANES = (
+    sa.select(JOBS.c.lane)
+    .where(JOBS.c.state == "queued", JOBS.c.lane.in_(sa.bindparam("lanes", expanding=True)))
+    .distinct()
+)
 _TAKE = (
     sa.update(JOBS)
     .where(
-        JOBS.c.id
-        == sa.select(JOBS.c.id)
-        .where(
-            JOBS.c.state == "queued",
-            JOBS.c.lane.in_(sa.bindparam("lanes", expanding=True)),
-            JOBS.c.runner.is_not_distinct_from(sa.bindparam("other")) | (JOBS.c.runner == sa.bindparam("me")),
-        )
-        .order_by(JOBS.c.position, JOBS.c.created_at)
-        .limit(1)
-        .scalar_subquery(),
+        JOBS.c.id.in_(
+            sa.select(JOBS.c.id)
+            .where(JOBS.c.state == "queued", JOBS.c.lane == sa.bindparam("of_lane"), _MINE)
+            .order_by(JOBS.c.position, JOBS.c.created_at)
+            .limit(sa.bindparam("most", type_=sa.Integer))
+        ),
         JOBS.c.state == "queued",
     )
     .values(
@@ -83,7 +86,7 @@ _TAKE = (
     )
     .returning(*JOBS.c)
 )
-"""Takes the job whose turn it is among `lanes`: one of `me`, or of `other` (NULL: one that is nobody's)."""
+"""Takes those jobs of a lane whose turn it is."""
 _SETTLE = (
     sa.update(JOBS)
     .where(JOBS.c.id == sa.bindparam("job"), JOBS.c.state == "running")
@@ -136,10 +139,10 @@ class Queue:
         now = time.time()
         job_id = uuid.uuid4().hex
         with self._tagging, writing(self._engine) as db:
-            waiting, last = db.execute(_WAITING_OF, {"owner": owner}).one()
-            if waiting >= self._max_waiting:
+            standing = db.execute(_STANDING, {"owner": owner}).one()
+            if (waiting := standing.waiting) >= self._max_waiting:
                 raise Refused(f"{waiting} jobs are waiting already; let some finish or cancel some first.")
-            position = max(last or 0.0, self._virtual_time(db, owner)) + 1.0
+            position = max(standing.own or 0.0, standing.now or 0.0) + 1.0
             db.execute(
                 _ENQUEUE,
                 {
@@ -148,16 +151,6 @@ class Queue:
                 },
             )  # fmt: skip
         return Job(job_id, brief, owner, "queued", _utc(now), position)
-
-    @staticmethod
-    def _virtual_time(db: sa.Connection, owner: str) -> float:
-        """Tag of the job that started last, or of the owner's own latest, whichever is later.
-
-        The owner's latest counts so that nobody jumps ahead by waiting for each job to finish.
-        """
-        newest = db.execute(_VIRTUAL_TIME).scalar()
-        own = db.execute(_LATEST_OF, {"owner": owner}).scalar()
-        return max(newest or 0.0, own or 0.0)
 
     # --- Doing work -----------------------------------------------------------------------------
 
@@ -168,24 +161,17 @@ class Queue:
         lane, in the order of their turns. One commit for many jobs: each wants a lock that the workers,
         who save assets, want too.
         """
+        now = time.time()
+        me = {"me": self.runner, "other": self.runner if self._private else None}
         taken: list[Taken] = []
         with writing(self._engine) as db:
-            for job_id, state, error in ended:
-                db.execute(_SETTLE, _end(job_id, state, error))
-            left = Counter(dict(room))
-            while (open_lanes := [lane for lane in left if left[lane] > 0]) and (
-                row := db.execute(
-                    _TAKE,
-                    {
-                        "lanes": open_lanes,
-                        "me": self.runner,
-                        "other": self.runner if self._private else None,
-                        "now": time.time(),
-                    },
-                ).one_or_none()
-            ) is not None:
-                taken.append((_job(row), row.lane))
-                left[row.lane] -= 1
+            if ended:
+                db.execute(_SETTLE, [_end(*one) for one in ended])
+            lanes = db.execute(_BUSY_LANES, {"lanes": [lane for lane in room if room[lane] > 0]})
+            for lane in lanes.scalars().all():
+                rows = db.execute(_TAKE, {**me, "of_lane": lane, "most": room[lane], "now": now})
+                taken += [(_job(row), lane) for row in rows]
+            taken.sort(key=lambda one: (one[0].position, one[0].created_at))
             if taken:
                 db.execute(_PASS_TIME, {"tag": taken[-1][0].position})
         return taken

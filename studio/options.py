@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import math
 import types
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import Field, asdict, field, fields
 from functools import cache
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from studio.errors import BadInput
 
@@ -50,7 +50,7 @@ def read_options(cls: type[T], given: Mapping[str, Any]) -> T:
     if unknown:
         valid = ", ".join(known) or "none"
         raise BadInput(f"Unknown option {', '.join(map(repr, unknown))}; valid options: {valid}.")
-    hints = _hints(cls)
+    hints = _hints(cast(Any, cls))
     return cls(**{name: _read(known[name], hints[name], value) for name, value in given.items()})
 
 
@@ -60,7 +60,7 @@ def options_dict(options: Any) -> dict[str, Any]:
 
 
 @cache
-def _hints(cls: Hashable) -> dict[str, Any]:
+def _hints(cls: type) -> dict[str, Any]:
     return get_type_hints(cls)
 
 

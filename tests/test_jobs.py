@@ -12,7 +12,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from studio.errors import BadInput, NotFound, Refused
-from studio.jobs import JOBS, Queue, runner_alive, runner_id
+from studio.jobs import _STANDING, JOBS, Queue, runner_alive, runner_id
 from studio.library.store import Library
 from studio.settings import Settings
 from studio.types import Brief, State
@@ -195,3 +195,24 @@ def test_two_studios_share_a_queue_and_no_job_runs_twice(settings: Settings, que
     assert len(first) + len(second) == 60
     assert set(first) | set(second) == asked
     assert {job.state for job in queue.list(limit=100)} == {"done"}
+
+
+def test_each_turn_fills_every_lane_in_the_order_of_turns(queue: Queue) -> None:
+    for number in range(3):
+        ask(queue, "a", f"a{number}")
+        ask(queue, "b", f"b{number}", lane="image")
+    taken = queue.turn((), {"echo": 2, "image": 1, "music": 5})
+    assert [(job.brief.prompt, lane) for job, lane in taken] == [
+        ("a0", "echo"), ("b0", "image"), ("a1", "echo"),
+    ]  # fmt: skip
+    ended: list[tuple[str, State, str | None]] = [(job.id, "done", None) for job, _ in taken]
+    assert [job.brief.prompt for job, _ in queue.turn(ended, {"echo": 9, "image": 0})] == ["a2"]
+    assert sorted(job.state for job in queue.list()) == ["done"] * 3 + ["queued"] * 2 + ["running"]
+
+
+def test_asking_looks_at_no_more_of_the_past_than_it_must(queue: Queue) -> None:
+    with queue._engine.connect() as db:
+        asked = _STANDING.params(owner="a").compile(db.engine, compile_kwargs={"literal_binds": True})
+        rows = db.exec_driver_sql(f"EXPLAIN QUERY PLAN {asked}")
+        plan = " ".join(row[3] for row in rows)
+    assert plan.count("USING COVERING INDEX jobs_waiting") == 2 and "SCAN jobs" not in plan

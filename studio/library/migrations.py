@@ -190,3 +190,10 @@ def votes_0006(connection: Connection) -> None:
     # Deleting an asset looks for its votes on either side.
     connection.exec_driver_sql("CREATE INDEX votes_first ON votes (first_seq)")
     connection.exec_driver_sql("CREATE INDEX votes_second ON votes (second_seq)")
+
+
+@migration
+def waiting_0007(connection: Connection) -> None:
+    """What an owner has waiting is counted without reading through all that owner ever asked for."""
+    connection.exec_driver_sql("CREATE INDEX jobs_waiting ON jobs (owner, state, position)")
+    connection.exec_driver_sql("DROP INDEX jobs_state")  # jobs_lane begins with the state too

@@ -63,7 +63,7 @@ def test_the_queue_has_its_table(library: Library) -> None:
         "runner", "heartbeat",
     }  # fmt: skip
     indexes = [index["column_names"] for index in tables.get_indexes("jobs")]
-    assert ["state", "position"] in indexes and ["owner", "created_at"] in indexes
+    assert ["state", "lane", "position"] in indexes and ["owner", "state", "position"] in indexes
     with library.engine.begin() as connection:
         assert connection.scalar(text("PRAGMA journal_mode")) == "wal"
         assert connection.scalar(text("PRAGMA synchronous")) == 1
