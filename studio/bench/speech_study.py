@@ -6,7 +6,8 @@ Sentences of `assets/studies/speech-en.tsv` are spoken through the whole line, a
   out in full first. The recogniser's own slips (names above all) are in it, so each one is listed.
 - DNSMOS overall, the mean; integrated loudness, the largest distance from the target; samples at full scale.
 
-Rows are kept in the JSON file by voice, so that one voice can be measured anew: `--voice jm_kumo=50`.
+Rows are kept in the JSON file by voice, so that one voice can be measured anew: `--voice jm_kumo=50`. The guide's
+table is written anew with them.
 Slow: about six seconds of processor time a sentence.
 """
 
@@ -30,6 +31,8 @@ from studio.types import Asset, Brief
 
 SENTENCES = ROOT / "assets" / "studies" / "speech-en.tsv"
 RESULT = ROOT / "docs" / "speech-study.json"
+GUIDE = ROOT / "docs" / "speech.md"
+BEGIN, END = "<!-- study -->\n", "\n<!-- end of study -->"
 TARGET_LUFS = -16.0
 MOST_WRONG, LEAST_DNSMOS, LUFS_WITHIN = 0.05, 3.2, 0.5
 # voice → (model, options, sentences)
@@ -127,6 +130,12 @@ def table(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
+def show(rows: Sequence[Row], guide: Path = GUIDE) -> None:
+    """Put the table where the guide has one."""
+    before, rest = guide.read_text("utf-8").split(BEGIN)
+    guide.write_text(before + BEGIN + table(rows) + END + rest.split(END)[1], "utf-8")
+
+
 def read(path: Path) -> list[Row]:
     """The rows of an earlier study; none if there is no file."""
     return [Row(**one) for one in json.loads(path.read_text("utf-8"))] if path.exists() else []
@@ -154,7 +163,10 @@ def main() -> None:
                 json.dumps([asdict(row) for row in ordered], indent=1, ensure_ascii=False) + "\n", "utf-8"
             )
             print(table([rows[name]]), *rows[name].slips, sep="\n", flush=True)
-    print(table([rows[one] for one in VOICES if one in rows]))
+    ordered = [rows[one] for one in VOICES if one in rows]
+    print(table(ordered))
+    if given.out == RESULT:
+        show(ordered)
 
 
 if __name__ == "__main__":

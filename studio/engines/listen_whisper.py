@@ -172,6 +172,8 @@ def read_16k(path: Path) -> NDArray[np.float32]:
             f"The recording cannot be played ({str(error)[:120]}); save it again as WAV."
         ) from None
     whole = np.concatenate(parts) if parts else np.zeros(0, np.float32)
+    if not np.isfinite(whole).all():
+        raise BadInput("The recording contains values that are no numbers; export it again as WAV.")
     if len(whole) < RATE // 10:
         raise BadInput("The recording is shorter than a tenth of a second; choose another one.")
     return whole

@@ -141,3 +141,54 @@ def test_a_recording_is_read_as_mono_at_16_khz(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "stereo.wav", np.stack([left, -left], axis=1), 48_000)
     heard = read_16k(tmp_path / "stereo.wav")
     assert heard.dtype == np.float32 and abs(len(heard) - RATE) < 20 and np.abs(heard).max() < 1e-3
+
+
+def wav(path: Path, samples: Any, rate: int = RATE, **given: Any) -> Path:
+    soundfile.write(path, samples, rate, **given)
+    return path
+
+
+def test_eight_channels_at_192_khz_are_read(tmp_path: Path) -> None:
+    tone = np.sin(np.arange(192_000) / 300).astype(np.float32) / 2
+    heard = read_16k(wav(tmp_path / "studio.wav", np.repeat(tone[:, None], 8, axis=1), 192_000))
+    assert abs(len(heard) - RATE) < 20 and np.abs(heard).max() == pytest.approx(0.5, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"", "cannot be played"),
+        (b"\0\0\0\x20ftypisom\0\0\2\0isomiso2avc1mp41" + bytes(400), "cannot be played"),  # a film
+        (b"ID3\4\0\0\0\0\0\0", "cannot be played"),
+        (b"fLaC" + bytes(60), "cannot be played"),
+        (bytes(range(256)) * 40, "cannot be played"),
+    ],
+)
+def test_what_is_no_recording(tmp_path: Path, data: bytes, words: str) -> None:
+    (tmp_path / "given.wav").write_bytes(data)
+    with pytest.raises(BadInput, match=words) as caught:
+        read_16k(tmp_path / "given.wav")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_recording_cut_off_is_read_as_far_as_it_goes_or_refused(tmp_path: Path) -> None:
+    whole = wav(tmp_path / "whole.flac", np.sin(np.arange(RATE * 2) / 9) / 2).read_bytes()
+    for length in range(0, len(whole), len(whole) // 23):
+        (tmp_path / "cut.flac").write_bytes(whole[:length])
+        try:
+            assert len(read_16k(tmp_path / "cut.flac")) <= RATE * 2 + 20
+        except BadInput as error:
+            assert "\n" not in str(error)
+
+
+def test_a_recording_beyond_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("studio.engines.listen_whisper.MOST_SECONDS", 3600)
+    path = wav(tmp_path / "long.flac", np.zeros(8_000 * 3_601, np.int16), 8_000)
+    with pytest.raises(BadInput, match="longer than 1 hours; cut it"):
+        read_16k(path)
+
+
+def test_samples_that_are_no_numbers(tmp_path: Path) -> None:
+    path = wav(tmp_path / "nan.wav", np.full(RATE, np.nan, np.float32), subtype="FLOAT")
+    with pytest.raises(BadInput, match="no numbers"):
+        read_16k(path)
