@@ -12,7 +12,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from studio.errors import BadInput, NotFound, Refused
-from studio.jobs import _STANDING, JOBS, Queue, runner_alive, runner_id
+from studio.jobs import JOBS, Queue, runner_alive, runner_id
 from studio.library.store import Library
 from studio.settings import Settings
 from studio.types import Brief, State
@@ -210,9 +210,16 @@ def test_each_turn_fills_every_lane_in_the_order_of_turns(queue: Queue) -> None:
     assert sorted(job.state for job in queue.list()) == ["done"] * 3 + ["queued"] * 2 + ["running"]
 
 
-def test_asking_looks_at_no_more_of_the_past_than_it_must(queue: Queue) -> None:
-    with queue._engine.connect() as db:
-        asked = _STANDING.params(owner="a").compile(db.engine, compile_kwargs={"literal_binds": True})
-        rows = db.exec_driver_sql(f"EXPLAIN QUERY PLAN {asked}")
-        plan = " ".join(row[3] for row in rows)
+def test_asking_looks_at_no_more_of_the_past_than_it_must(library: Library, queue: Queue) -> None:
+    said: list[tuple[str, tuple[object, ...]]] = []
+
+    def listen(*call: object) -> None:
+        said.append(call[2:4])  # type: ignore[arg-type]
+
+    sa.event.listen(library.engine, "before_cursor_execute", listen)
+    ask(queue, "a", "1")
+    sa.event.remove(library.engine, "before_cursor_execute", listen)
+    [(statement, values)] = [one for one in said if one[0].startswith("SELECT")]
+    with library.engine.connect() as db:
+        plan = " ".join(row[3] for row in db.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values))
     assert plan.count("USING COVERING INDEX jobs_waiting") == 2 and "SCAN jobs" not in plan
