@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter, deque
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from studio.errors import StudioError, WorkerLost
@@ -151,9 +152,7 @@ class Runner:
         self._take_back()
         with self._state:
             ended, self._ended = self._ended, []
-            for event in ended:
-                self._runs.pop(event.job_id, None)
-            room = {} if self._closed.is_set() else self._room()
+            room = {} if self._closed.is_set() else self._room({event.job_id for event in ended})
         if not ended and not room:
             return
         try:
@@ -162,18 +161,19 @@ class Runner:
             with self._state:
                 self._ended = ended + self._ended  # not written yet, so told again at the next turn
             raise
-        for job, lane in taken:
-            self._begin(job, lane)
         for event in ended:
             self.settle(event)
+        for job, lane in taken:
+            self._begin(job, lane)
 
-    def _busy(self) -> Counter[tuple[Worker, str | None]]:
-        """Jobs by worker and lane; those that are drawn already count as lane None."""
-        return Counter((run.worker, None if run.drawn else run.lane) for run in self._runs.values())
+    def _busy(self, but: Collection[str] = ()) -> Counter[tuple[Worker, str | None]]:
+        """Jobs by worker and lane; those that are drawn already count as lane None, those of `but` not at all."""
+        runs = [run for job_id, run in self._runs.items() if job_id not in but]
+        return Counter((run.worker, None if run.drawn else run.lane) for run in runs)
 
-    def _room(self) -> dict[str, int]:
-        """How many jobs each lane can take, of those lanes that can."""
-        busy = self._busy()
+    def _room(self, ended: Collection[str]) -> dict[str, int]:
+        """How many jobs each lane can take, of those lanes that can, when the `ended` ones are gone."""
+        busy = self._busy(ended)
         free = [worker for worker in self._workers if busy[worker, None] < MOST_DRAWN]
         room = {
             lane: sum(max(0, most - busy[worker, lane]) for worker in free)

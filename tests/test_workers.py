@@ -1,0 +1,115 @@
+"""A worker process: whatever happens in it comes back as an event, and its jobs are never forgotten."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from queue import Queue
+from typing import Any
+
+import pytest
+
+from studio.errors import BadInput
+from studio.feed import Ended
+from studio.settings import Settings
+from studio.types import Brief, Job, Progress
+from studio.workers import Worker
+
+
+def open_line(settings: Settings, device: str) -> Any:
+    if device == "nowhere":
+        raise BadInput("There is no device 'nowhere' here; use cpu.")
+
+    def line(job: Job) -> Iterator[Any]:
+        if job.brief.prompt == "unpicklable":
+            yield threading.Lock()
+        if job.brief.prompt == "fault":
+            raise ZeroDivisionError
+        if job.brief.prompt == "memory":
+            raise MemoryError
+        while job.brief.prompt == "sleep" and not job.cancelled:
+            time.sleep(0.01)
+        for number in range(50):
+            yield Progress(job.id, number / 50, "counting")
+
+    return line
+
+
+class Heard:
+    def __init__(self, settings: Settings, device: str = "cpu") -> None:
+        settings.home.mkdir(parents=True, exist_ok=True)
+        self.events: Queue[Any] = Queue()
+        self.deaths: Queue[list[Job]] = Queue()
+        self.worker = Worker(device, settings, open_line, self.events.put, self.deaths.put)
+
+    def run(self, words: str) -> str:
+        job = Job(f"{words}-{time.monotonic_ns()}", Brief("text", words), "ann", "running", datetime.now(UTC))
+        self.worker.run(job)
+        return job.id
+
+    def until_end(self, job_id: str) -> list[Any]:
+        said = []
+        while not said or not isinstance(said[-1], Ended):
+            event = self.events.get(timeout=60)
+            if event.job_id == job_id:
+                said.append(event)
+        return said
+
+
+@pytest.fixture(scope="module")
+def heard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Heard]:
+    one = Heard(Settings.read({}, home=tmp_path_factory.mktemp("home"), device="cpu"))
+    yield one
+    one.worker.stop()
+
+
+def test_everything_is_told_in_the_order_it_was_said(heard: Heard) -> None:
+    *steps, end = heard.until_end(heard.run("plain"))
+    assert [step.fraction for step in steps] == [number / 50 for number in range(50)]
+    assert end.state == "done"
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("fault", r"A fault in the studio \(ZeroDivisionError\); see .*worker\.log\."),
+        ("unpicklable", r"A fault in the studio \(TypeError\); see"),
+        ("memory", "ran out of memory; ask for a smaller"),
+    ],
+)
+def test_a_fault_ends_the_job_in_one_sentence_and_the_next_one_runs(
+    heard: Heard, words: str, sentence: str
+) -> None:
+    end = heard.until_end(heard.run(words))[-1]
+    assert end.state == "failed"
+    assert re.search(sentence, end.error)
+    assert heard.until_end(heard.run("plain"))[-1].state == "done"
+
+
+def test_a_line_that_cannot_be_opened_says_why_to_each_job(settings: Settings) -> None:
+    heard = Heard(settings, "nowhere")
+    for _ in range(2):
+        end = heard.until_end(heard.run("plain"))[-1]
+        assert (end.state, end.error) == ("failed", "There is no device 'nowhere' here; use cpu.")
+    heard.worker.stop()
+
+
+def test_jobs_given_while_the_process_dies_are_all_given_back(heard: Heard) -> None:
+    first = heard.run("sleep")
+    pid = heard.worker.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    given = {first, *(heard.run("sleep") for _ in range(20))}
+    back: set[str] = set()
+    while heard.worker.pid == pid or not back:
+        back |= {job.id for job in heard.deaths.get(timeout=60)}
+    living = given - back
+    for job_id in living:
+        heard.worker.cancel(job_id)
+        assert heard.until_end(job_id)[-1].state == "cancelled"
+    assert first in back
