@@ -232,9 +232,11 @@ class Studio:
             models=tuple(name for name in self.catalog.names if self.catalog.ready(name)),
         )
 
-    def publish(self, run: str, name: str, data_licence: str = "") -> Model:
+    def publish(
+        self, run: str, name: str, data_licence: str = "", licence: str = "", *, four_bits: bool = True
+    ) -> Model:
         """Make a finished training a model called `name`, at once usable. Raises StudioError."""
-        self.trainings.publish(run, name, data_licence)
+        self.trainings.publish(run, name, data_licence, licence, four_bits=four_bits)
         return self.catalog.get(name)
 
     def worker_pids(self) -> list[int]:

@@ -115,16 +115,21 @@ class Trainings:
         else:
             shutil.rmtree(place)
 
-    def publish(self, name: str, model: str, data_licence: str = "") -> None:
+    def publish(
+        self, name: str, model: str, data_licence: str = "", licence: str = "", *, four_bits: bool = True
+    ) -> None:
         """Make a finished run a model of the catalog called `model`, in a process of its own.
 
-        Raises StudioError with the sentence of what is missing, a licence of the data above all.
+        `licence` is that of a model made from nothing but data, or of a base that is in no catalog. Raises
+        StudioError with the sentence of what is missing, a licence of the data above all.
         """
         run = self.get(name)
         if run.status.state != "done":
             raise BadInput(f"{name} is {run.status.state}; train it to its end first.")
-        said = ["--data-licence", data_licence] if data_licence else []
-        words = ["publish", str(run.folder.resolve()), "--name", model, *said]
+        said = {"--data-licence": data_licence, "--licence": licence, "--base-licence": licence}
+        words = ["publish", str(run.folder.resolve()), "--name", model]
+        words += [word for option, value in said.items() if value for word in (option, value)]
+        words += [] if four_bits else ["--no-four-bits"]
         done = subprocess.run(
             [sys.executable, "-m", "studio", *words], capture_output=True, text=True,
             env=environ(self._settings, self._settings.device),

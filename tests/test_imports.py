@@ -36,6 +36,7 @@ MIDDLE = {
     "training_queue",
     "taste",
     "publish",
+    "proving",
 }
 DOORS = {"ui", "cli", "api", "campaign", "bench", "__main__", "reference", "parts"}
 HEAVY = (

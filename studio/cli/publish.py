@@ -14,7 +14,7 @@ from studio.publish import publish as publish_run
 
 def publish(
     context: typer.Context,
-    run: Annotated[Path, typer.Argument(help="Folder of a finished training of a language model.")],
+    run: Annotated[Path, typer.Argument(help="Folder of a finished training.")],
     name: Annotated[str, typer.Option(help="Name in the catalog: small letters, digits, '.', '_', '-'.")],
     title: Annotated[str, typer.Option(help="Title shown to people.")] = "",
     summary: Annotated[str, typer.Option(help="One sentence on what it is for.")] = "",
@@ -23,10 +23,18 @@ def publish(
     base_licence: Annotated[str, typer.Option(help="Licence of a base model that is in no catalog.")] = "",
     licence: Annotated[str, typer.Option(help="Licence of a model trained from nothing.")] = "",
     attribution: Annotated[str, typer.Option(help="Whom to name.")] = "",
+    four_bits: Annotated[
+        bool, typer.Option(help="A language model also as the smaller file, which takes most of the time.")
+    ] = True,
 ) -> None:
-    """Write GGUF files, compute the licence, prove the files in llama.cpp, and enter them into the catalog."""
+    """Write the engine's files, compute the licence, prove them in that engine, and enter them into the catalog."""
     here: Context = context.obj
-    wish = Wish(name, title, summary, data_licence, data_url, base_licence, licence, attribution)
+    wish = Wish(
+        name, title, summary, data_licence, data_url, base_licence, licence, attribution, four_bits=four_bits
+    )
     model = publish_run(here.settings(), run, wish)
     print(f"{model.name} ({model.licence}, commercial use: {model.commercial}) lies in {model.folder}")
-    print(f'Try it: python -m studio create text "…" --model {model.name}')
+    if model.engine:
+        print(f'Try it: python -m studio create {model.kind} "…" --model {model.name}')
+    else:
+        print(f"Use it with its base: --set lora={model.name}")

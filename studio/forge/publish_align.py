@@ -15,7 +15,9 @@ import numpy as np
 from studio.forge.card import curve_svg
 from studio.forge.pictures import CAPTIONS, SOURCES, PictureData
 from studio.forge.pretrain_align import load, recall
-from studio.forge.publish_sticker import digest, proof, trained
+from studio.forge.publish_made import artwork
+from studio.forge.publish_sticker import trained
+from studio.forge.release import digest, model_toml
 from studio.forge.track import read_curve
 
 SPLITS = {
@@ -60,21 +62,21 @@ def _measure(model: Any, data: PictureData, split: str) -> str:
 
 
 def _entry(out: Path) -> str:
-    lines = [
-        'kind = "quality"',
-        'title = "Signet Align"',
-        'summary = "Whether a thing on white is what the words say: it names, ranks and compares sticker-like pictures."',
-        'licence = "Apache-2.0"',
-        'licence_url = "https://www.apache.org/licenses/LICENSE-2.0"',
-        'commercial = "yes"',
-        f'revision = "{digest(out)}"',
-        "memory_mb = 60",
-        'attribution = "Trained on Fluent Emoji by Microsoft (MIT) and Noto Emoji by Google (Apache-2.0)"',
-        'languages = ["en"]',
-        'base = ["minilm-l6-v2"]',
-        'source = { type = "local" }',
-    ]
-    return "\n".join([*lines, *proof(out), ""])
+    files = sorted(file for file in out.rglob("*") if file.suffix in (".safetensors", ".json"))
+    fields = {
+        "kind": "quality",
+        "title": "Signet Align",
+        "summary": "Whether a thing on white is what the words say: it names, ranks and compares sticker-like pictures.",
+        "licence": "Apache-2.0",
+        "licence_url": "https://www.apache.org/licenses/LICENSE-2.0",
+        "commercial": "yes",
+        "revision": digest([file for file in files if file.suffix == ".safetensors"]),
+        "memory_mb": 60,
+        "attribution": "Trained on Fluent Emoji by Microsoft (MIT) and Noto Emoji by Google (Apache-2.0)",
+        "languages": ["en"],
+        "base": ["minilm-l6-v2"],
+    }
+    return model_toml(fields, artwork(), out, files)
 
 
 def _card(rows: list[str], curve: bool) -> str:

@@ -10,14 +10,15 @@ Takes the weights with the best validation loss so far, of a running training to
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from studio.catalog import DataSource
 from studio.errors import ModelMissing
 from studio.forge.card import curve_svg
+from studio.forge.release import digest, model_toml
 from studio.forge.track import read_curve
 from studio.forge.tunes import COLLECTIONS, PACKAGE, TuneData, known_runs
 
@@ -41,39 +42,25 @@ def publish(run: Path, data: Path, out: Path, report: Path | None = None) -> Non
 
 
 def catalog_entry(out: Path) -> str:
-    lines = [
-        'kind = "music"',
-        'engine = "music_tune"',
-        'title = "Signet Tune"',
-        'summary = "Melodies in the manner of old dance tunes and airs, arranged by rules and played by sampled '
-        'instruments: background music, jingles, game cues. No vocals, no modern production."',
-        'licence = "Apache-2.0"',
-        'licence_url = "https://www.apache.org/licenses/LICENSE-2.0"',
-        'commercial = "yes"',
-        f'revision = "{digest(out)}"',
-        "memory_mb = 330",
-        'attribution = "Trained on tunes transcribed by Jack Campin, John Chambers, Ray Davies, Henrik Norbeck and others"',
-        'languages = ["en", "zh"]',
-        'base = ["fluid-r3-mono"]',
-        "default = true",
-        'source = { type = "local" }',
-        "data = [",
-        *(
-            f'  {{ name = "{one.title}", licence = "not published by the maker", url = "{one.url}" }},'
-            for one in COLLECTIONS
-        ),
-        "]",
-    ]
-    for name in FILES:
-        content = (out / name).read_bytes()
-        lines += ["", "[[files]]", f'path = "{name}"', f"size = {len(content)}"]
-        lines.append(f'sha256 = "{hashlib.sha256(content).hexdigest()}"')
-    return "\n".join([*lines, ""])
-
-
-def digest(out: Path) -> str:
-    """First 12 hex digits over the weights: the revision of what is published."""
-    return hashlib.sha256((out / "model.safetensors").read_bytes()).hexdigest()[:12]
+    files = [out / name for name in FILES]
+    fields = {
+        "kind": "music",
+        "engine": "music_tune",
+        "title": "Signet Tune",
+        "summary": "Melodies in the manner of old dance tunes and airs, arranged by rules and played by sampled "
+        "instruments: background music, jingles, game cues. No vocals, no modern production.",
+        "licence": "Apache-2.0",
+        "licence_url": "https://www.apache.org/licenses/LICENSE-2.0",
+        "commercial": "yes",
+        "revision": digest([out / "model.safetensors"]),
+        "memory_mb": 330,
+        "attribution": "Trained on tunes transcribed by Jack Campin, John Chambers, Ray Davies, Henrik Norbeck and others",
+        "languages": ["en", "zh"],
+        "base": ["fluid-r3-mono"],
+        "default": True,
+    }
+    data = [DataSource(one.title, "not published by the maker", one.url) for one in COLLECTIONS]
+    return model_toml(fields, data, out, files)
 
 
 def card(run: Path, data: Path, out: Path, report: Path | None) -> str:

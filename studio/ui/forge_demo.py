@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Any
 
 import gradio as gr
@@ -14,10 +16,13 @@ from studio.errors import StudioError
 from studio.forge.runs import Run
 from studio.service import Studio
 from studio.settings import Settings
-from studio.types import Asset, Brief
+from studio.types import Asset, Brief, Score
 from studio.ui import show
 from studio.ui.desk import QUIET
 from studio.ui.forge_run import RunPanel
+
+Pair = tuple[Asset, Asset]  # before and after, of the same brief and seed
+LEAST_PAIRS = 5  # below, a standard error says little
 
 
 @dataclass(frozen=True)
@@ -33,8 +38,13 @@ class Plan:
     briefs: tuple[str, ...] = (
         "Write a product blurb for a brass table lamp.",
         "Write a product blurb for a linen apron.",
+        "Write a product blurb for a garden trowel.",
+        "Write a product blurb for a pair of wool socks.",
+        "Write a product blurb for a jar of honey.",
+        "Write a product blurb for an enamel mug.",
     )
-    seed: int = 7
+    seeds: tuple[int, ...] = (7, 8)  # a single text may be good or bad by luck
+    read: int = 3  # pairs shown in full; all of them are counted
     words: int = 90
 
     def data(self, settings: Settings) -> Path:
@@ -50,7 +60,7 @@ STEPS = (
     "On the left stand thirty product blurbs in one voice, and the options to learn it. Press <b>Train</b>.",
     "Watch the loss fall; it takes a few minutes. You may stop, close the page, and resume.",
     "When it is finished, press <b>Write before and after</b>: the model is published into your catalog, then "
-    "both write the same briefs, each text with its scorecard.",
+    "both write the same six briefs twice, and their scores are compared pair by pair.",
 )
 
 
@@ -82,24 +92,25 @@ class Demo:
                 return
             model = run.name.lower()
             if model not in self.studio.catalog.names:
-                yield show.notice("Publishing: writing the files and proving them in llama.cpp…")
-                self.studio.publish(run.name, model)
-            pairs: list[tuple[Asset, Asset]] = []
-            for number, words in enumerate(DEMO.briefs):
-                yield _shown(self.studio, run, pairs) + show.notice(
-                    f"Both are writing brief {number + 1} of {len(DEMO.briefs)}…"
+                yield show.notice("Publishing: writing the file and proving it in llama.cpp…")
+                self.studio.publish(run.name, model, four_bits=False)
+            pairs: list[Pair] = []
+            asked = [(words, seed) for seed in DEMO.seeds for words in DEMO.briefs]
+            for number, (words, seed) in enumerate(asked, 1):
+                yield show.notice(f"Both are writing, {number} of {len(asked)}…") + _shown(
+                    self.studio, run, pairs
                 )
-                pairs.append((self._write(words, DEMO.base), self._write(words, model)))
+                pairs.append((self._write(words, seed, DEMO.base), self._write(words, seed, model)))
             yield _shown(self.studio, run, pairs)
         except StudioError as error:
             yield show.notice(str(error), trouble=True)
 
-    def _write(self, words: str, model: str) -> Asset:
+    def _write(self, words: str, seed: int, model: str) -> Asset:
         options = {"max_tokens": DEMO.words}
-        return self.studio.make(Brief("text", words, model=model, seed=DEMO.seed, options=options))[0]
+        return self.studio.make(Brief("text", words, model=model, seed=seed, options=options))[0]
 
 
-def _shown(studio: Studio, run: Run, pairs: list[tuple[Asset, Asset]]) -> str:
+def _shown(studio: Studio, run: Run, pairs: Sequence[Pair]) -> str:
     report = run.report()
     head = ""
     if {"perplexity_before", "perplexity_after"} <= report.keys():
@@ -108,11 +119,12 @@ def _shown(studio: Studio, run: Run, pairs: list[tuple[Asset, Asset]]) -> str:
             f"Perplexity on {report.get('test_examples', 0)} blurbs it has never seen: {before:.1f} before, "
             f"{after:.1f} after ({after / before - 1:+.0%}). Lower means that the voice surprises it less."
         )
-    return head + "".join(
+    texts = "".join(
         f'<h4 dir="auto">{escape(before.brief.prompt)}</h4><div class="pair">'
-        f"{_side(studio, 'Before', before)}{_side(studio, 'After', after)}</div>{_scores(before, after)}"
-        for before, after in pairs
+        f"{_side(studio, 'Before', before)}{_side(studio, 'After', after)}</div>"
+        for before, after in pairs[: DEMO.read]
     )
+    return head + (_table(pairs) if pairs else "") + texts
 
 
 def _side(studio: Studio, when: str, asset: Asset) -> str:
@@ -120,17 +132,58 @@ def _side(studio: Studio, when: str, asset: Asset) -> str:
     return f'<div><h4>{when}: {escape(asset.model.id)}</h4><div class="stream" dir="auto">{text}</div></div>'
 
 
-def _scores(before: Asset, after: Asset) -> str:
-    """The numbers that both scorecards carry, beside each other; the whole cards are in the Library."""
-    old = {score.name: score for score in before.scorecard.scores}
+def _table(pairs: Sequence[Pair]) -> str:
+    """Means over the pairs that carry a score on both sides; single scorecards are in the Library."""
     rows = "".join(
         f'<tr><th scope="row">{escape(one.name.replace("_", " ").capitalize())}</th>'
-        f'<td class="number">{old[one.name].value:.3g}</td><td class="number">{one.value:.3g} {escape(one.unit)}</td>'
-        f'<td class="fine">{show.BETTER[one.better]}</td></tr>'
-        for one in after.scorecard.scores
-        if one.name in old
+        f'<td class="number">{one.before:.3g}</td><td class="number">{one.after:.3g} {escape(one.unit)}</td>'
+        f'<td>{one.verdict}</td><td class="fine">{one.pairs} pairs, {show.BETTER[one.better]}</td></tr>'
+        for one in compared(pairs)
     )
     return (
-        '<section class="sheet"><table><tr><td></td><th scope="col">Before</th><th scope="col">After</th><td></td></tr>'
+        f'<section class="sheet"><h3>{len(pairs)} texts each, the same briefs and seeds</h3><table>'
+        '<tr><td></td><th scope="col">Before</th><th scope="col">After</th><th scope="col">Verdict</th><td></td></tr>'
         f"{rows}</table></section>"
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """Mean values of one score over `pairs` pairs; `spread` is the standard error of the mean difference."""
+
+    name: str
+    unit: str
+    better: str
+    before: float
+    after: float
+    spread: float
+    pairs: int
+
+    @property
+    def verdict(self) -> str:
+        """What the pairs say: nothing, where the difference is within twice its standard error."""
+        difference = self.after - self.before
+        if self.better not in ("higher", "lower"):
+            return ""
+        if self.pairs < LEAST_PAIRS or abs(difference) <= 2 * self.spread:
+            return "no clear difference"
+        return "better" if (difference > 0) == (self.better == "higher") else "worse"
+
+
+def compared(pairs: Sequence[Pair]) -> list[Compared]:
+    """Every score that both sides of at least one pair carry, in the order of the scorecards."""
+    found: dict[str, list[tuple[Score, Score]]] = {}
+    for before, after in pairs:
+        old = {score.name: score for score in before.scorecard.scores}
+        for one in after.scorecard.scores:
+            if one.name in old:
+                found.setdefault(one.name, []).append((old[one.name], one))
+    return [_compared(scores) for scores in found.values()]
+
+
+def _compared(scores: Sequence[tuple[Score, Score]]) -> Compared:
+    last, count = scores[0][1], len(scores)
+    differences = [after.value - before.value for before, after in scores]
+    spread = stdev(differences) / math.sqrt(count) if count > 1 else math.inf
+    before, after = (fmean(pair[side].value for pair in scores) for side in (0, 1))
+    return Compared(last.name, last.unit, last.better, before, after, spread, count)

@@ -10,6 +10,7 @@ from typing import Any
 import gradio as gr
 
 from studio.errors import NotFound, StudioError
+from studio.forge.publish_made import part_of
 from studio.forge.runs import Run
 from studio.service import Studio
 from studio.ui import forge_view, show
@@ -18,6 +19,7 @@ from studio.ui.desk import QUIET, Updates
 NOTHING = ("No training yet", "Choose a recipe and data, then measure the first steps or train at once.")
 LOOK_SECONDS = 1.5
 SHOWN_RUNS = 12
+TABS = {"text": "Text", "image": "Image", "music": "Music"}  # where a published model is chosen
 
 
 class RunPanel:
@@ -43,10 +45,12 @@ class RunPanel:
         self.pictures = gr.HTML(elem_id="forge-pictures")
         with gr.Accordion("What it printed, and the command line", open=False, visible=False) as self.words:
             self.log = gr.HTML(elem_id="forge-log")
+        self.part = gr.HTML(elem_id="forge-part")
         self._publishing()
         self.outputs = [
             self.shown, self.timer, self.runs, self.status, self.actions, self.stop, self.resume, self.delete,
             self.sure, self.said, self.curves, self.pictures, self.words, self.log, self.publishing,
+            self.part,
         ]  # fmt: skip
         self._wire()
 
@@ -61,6 +65,11 @@ class RunPanel:
                 info="An SPDX id such as CC-BY-4.0; LicenseRef-own-work for your own; LicenseRef-unknown if nobody knows.",
                 max_length=80, elem_id="forge-publish-licence",
             )  # fmt: skip
+            self.own = gr.Textbox(
+                label="Licence of the model, if it is asked for",
+                info="Of one trained from nothing, or of a base that is in no catalog.",
+                max_length=80, elem_id="forge-publish-own",
+            )  # fmt: skip
             self.publish = gr.Button("Publish", variant="primary", elem_id="forge-publish-go")
             self.published = gr.HTML(elem_id="forge-published")
 
@@ -71,7 +80,7 @@ class RunPanel:
             button.click(act, self.shown, self.outputs, trigger_mode="once", **QUIET)
         self.delete.click(lambda: gr.update(visible=True), None, self.sure, **QUIET)
         self.publish.click(
-            self._publish, [self.shown, self.name, self.licence], self.published, trigger_mode="once",
+            self._publish, [self.shown, self.name, self.licence, self.own], self.published, trigger_mode="once",
             concurrency_limit=2, **QUIET,
         )  # fmt: skip
 
@@ -106,7 +115,7 @@ class RunPanel:
         return {self.said: show.notice(sentence, trouble=True)}
 
     def _face(self, run: Run) -> Updates:
-        state = run.status.state
+        state, part = run.status.state, part_of(run)
         return {
             self.timer: gr.Timer(active=not run.over),
             self.status: forge_view.standing(run),
@@ -118,7 +127,8 @@ class RunPanel:
             self.pictures: forge_view.pictures(run),
             self.words: gr.update(visible=True),
             self.log: forge_view.log(run) + forge_view.command(forge_view.line_of(run)),
-            self.publishing: gr.update(visible=state == "done"),
+            self.publishing: gr.update(visible=state == "done" and not part),
+            self.part: show.notice(part) if part and state == "done" else "",
             **({self.runs: self._choices(run.name)} if run.over else {}),
         }
 
@@ -151,16 +161,23 @@ class RunPanel:
         return {
             self.shown: "", self.status: show.empty(*NOTHING), self.actions: hidden, self.runs: hidden,
             self.curves: "", self.pictures: "", self.words: hidden, self.publishing: hidden,
+            self.part: "",
         }  # fmt: skip
 
-    def _publish(self, run: str, name: str | None, licence: str | None) -> Any:
+    def _publish(self, run: str, name: str | None, licence: str | None, own: str | None) -> Any:
         yield show.notice("Writing the files and proving them in the engine that will run them…")
         try:
-            model = self.studio.publish(run, (name or "").strip(), (licence or "").strip())
+            model = self.studio.publish(
+                run, (name or "").strip(), (licence or "").strip(), (own or "").strip()
+            )
         except StudioError as error:
             yield show.notice(str(error), trouble=True)
             return
         yield show.notice(
             f"{model.title} is in the catalog ({model.licence}, commercial use: {model.commercial}); "
-            "choose it as a model in the Text tab."
+            + (
+                f"choose it as a model in the {TABS[model.kind]} tab."
+                if model.engine
+                else f"name it as LoRA in the Image tab, with the base it was trained on: {model.name}."
+            )
         )

@@ -14,7 +14,8 @@ from studio.forge.finetune_lm import FinetuneLm, LanguageOptions
 from studio.forge.track import Track
 from studio.options import read_options
 from studio.provenance.licence import note_for
-from studio.publish import TOLERANCE, Wish, publish
+from studio.proving import TOLERANCE
+from studio.publish import Wish, publish
 from studio.service import Studio
 from studio.settings import Settings
 from studio.types import Asset, Brief
