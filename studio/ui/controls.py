@@ -145,6 +145,8 @@ def _component(one: Field[Any], hint: Any, value: Any) -> Any:
             return gr.Slider(low, high, step=step, **common)
     if kind in (int, float):
         step = meta.get("step") or (1 if kind is int else abs(default or 0.5) / 10)
+        if value is None:  # Gradio's Number shows, and sends, 0 for what is left open
+            return gr.Textbox(max_length=20, **common)
         return gr.Number(precision=0 if kind is int else None, step=step, **common)
     return gr.Textbox(max_length=meta.get("max_length"), **common)
 

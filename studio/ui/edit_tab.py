@@ -15,7 +15,7 @@ from studio.service import Studio
 from studio.types import Asset, Brief, Kind
 from studio.ui.controls import options_form
 from studio.ui.desk import QUIET, Desk, Visitor
-from studio.ui.tabs import Room
+from studio.ui.tabs import REMEMBERED, Room
 
 OFFERED = 60
 KINDS: list[tuple[str, Kind]] = [("Speech", "speech"), ("Music or other sound", "music")]
@@ -36,7 +36,7 @@ class Slot:
         )
         self.file = gr.Audio(
             label="… or a recording of yours", sources=["upload", "microphone"], type="filepath", format=None,
-            editable=False, elem_id=f"edit-{name}-file",
+            editable=False, buttons=[], elem_id=f"edit-{name}-file",
         )  # fmt: skip
         self.pick.input(self.hear, self.pick, self.file, **QUIET)
         for event in (self.file.upload, self.file.stop_recording, self.file.clear):
@@ -75,7 +75,7 @@ def edit_tab(studio: Studio, visitor: Visitor, secret: str) -> tuple[Room, Slot,
                 placeholder="Opening of the podcast, shortened (optional; it helps to find it again)",
             )  # fmt: skip
             make = gr.Button("Edit", variant="primary", elem_id="edit-create")
-            kind = gr.Radio(KINDS, value="speech", label="Yours is", elem_id="edit-kind")
+            kind = gr.Radio(KINDS, value="speech", label="A recording of yours is", elem_id="edit-kind")
             format_ = gr.Radio(["wav", "mp3", "flac"], value="wav", label="File format")
             form = options_form("edit_speech", engines.lookup("edit_speech").Options)
             gr.Markdown(HONEST, elem_classes="fine")
@@ -110,9 +110,10 @@ def edit_tab(studio: Studio, visitor: Visitor, secret: str) -> tuple[Room, Slot,
 def edit_button(source: Desk, slot: Slot, tabs: gr.Tabs, tab: str) -> gr.Button:
     """On a spoken or composed result: go on with it in the Edit tab."""
     button = gr.Button("Edit", size="md", min_width=90, elem_id=f"{source.name}-edit")
+    # What is sent to components of a tab that is just being built is lost, so wait for it.
     button.click(lambda: gr.Tabs(selected=tab), None, tabs, **QUIET).then(
-        slot.choose, source.shown, [slot.pick, slot.file], **QUIET
-    )
+        None, None, None, js=REMEMBERED, **QUIET
+    ).then(slot.choose, source.shown, [slot.pick, slot.file], **QUIET)
     return button
 
 
