@@ -6,13 +6,14 @@ A staged file is named `upload-<SHA-256>`; the name it came with is never used f
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import shutil
 import time
+import uuid
 from pathlib import Path
 
 from studio.errors import BadInput
+from studio.library.files import disk_error
 from studio.safety.uploads import check_picture, check_sound
 from studio.settings import Settings
 from studio.types import Kind
@@ -33,13 +34,17 @@ class Uploads:
             check_sound(path, self._settings)
         else:
             raise BadInput(f"Files cannot be given to {kind}.")
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        key = f"upload-{digest}"
-        part = self._folder / f"{key}.{os.getpid()}.part"
-        shutil.copyfile(path, part)
-        part.replace(self._folder / key)
+        part = self._folder / f"{uuid.uuid4().hex}.part"
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            shutil.copyfile(path, part)
+            with part.open("rb") as file:
+                key = f"upload-{hashlib.file_digest(file, 'sha256').hexdigest()}"
+            part.replace(self._folder / key)
+        except OSError as error:
+            raise disk_error(error, self._folder) from error
+        finally:
+            part.unlink(missing_ok=True)
         return key
 
     def find(self, key: str) -> Path | None:
