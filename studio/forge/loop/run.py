@@ -40,6 +40,7 @@ class Run:
         self.optimizers = {name: make_optimizer(net, options) for name, net in task.nets.items()}
         self.model = next(iter(task.nets.values()))
         self.ema = copy.deepcopy(self.model).requires_grad_(False) if options.ema else None
+        self._order: tuple[int, torch.Tensor] | None = None
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=options.precision == "fp16")
         if options.gradient_checkpointing:
             _save_memory(self.model)
@@ -152,13 +153,8 @@ class Run:
 
     def _micro_batches(self, step: int) -> Iterator[Rows]:
         epoch, place = divmod(step, self.steps_per_epoch)
-        rng = torch.Generator().manual_seed(_mix(self.options.seed, epoch, "order"))
         rows = self.task.rows["train"]
-        weights = self.task.weights
-        if weights is None:
-            order = torch.randperm(len(rows), generator=rng)
-        else:
-            order = torch.multinomial(weights, len(rows), replacement=True, generator=rng)
+        order = self._order_of(epoch)
         size = self.options.batch_size
         first = place * size * self.options.accumulate
         for part in range(self.options.accumulate):
@@ -167,6 +163,18 @@ class Run:
                 # A last batch smaller than the processes is shared, since all of them must step together.
                 own = batch[self.rank :: self.world]
                 yield rows[(own if len(own) else batch).numpy()]
+
+    def _order_of(self, epoch: int) -> torch.Tensor:
+        """In which order the training rows are seen; kept for the epoch, since drawing it takes long for many rows."""
+        if self._order is None or self._order[0] != epoch:
+            rng = torch.Generator().manual_seed(_mix(self.options.seed, epoch, "order"))
+            count, weights = len(self.task.rows["train"]), self.task.weights
+            if weights is None:
+                drawn = torch.randperm(count, generator=rng)
+            else:
+                drawn = torch.multinomial(weights, count, replacement=True, generator=rng)
+            self._order = epoch, drawn
+        return self._order[1]
 
     @torch.no_grad()
     def _measure(self, split: str) -> float | None:
@@ -243,7 +251,7 @@ class Run:
 
     def _rng(self, step: int, name: str, part: int) -> torch.Generator:
         seed = _mix(self.options.seed, step * 1000 + part * self.world + self.rank, name)
-        torch.manual_seed(seed)  # dropout draws from the global generator
+        _seed_globally(self.device, seed)  # dropout draws from the global generator
         return torch.Generator().manual_seed(seed)
 
     def _autocast(self) -> torch.autocast:
@@ -277,6 +285,16 @@ def _average(ema: nn.Module, model: nn.Module, decay: float, step: int) -> None:
 def _mix(seed: int, step: int, name: str) -> int:
     """One 63-bit seed of (seed, step, name), the same on every machine."""
     return int.from_bytes(hashlib.blake2b(f"{seed}/{step}/{name}".encode(), digest_size=8).digest()) >> 1
+
+
+def _seed_globally(device: torch.device, seed: int) -> None:
+    """As torch.manual_seed, but only where this run computes: for devices that are not in use that one writes down
+    its call stack each time, which costs a millisecond a step."""
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed_all(seed)
+    elif device.type == "mps":
+        torch.mps.manual_seed(seed)
 
 
 def _join_processes() -> tuple[int, int]:
