@@ -8,6 +8,7 @@ cannot be saved on any path. Scores are taken from the sealed file: they describ
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -36,6 +37,11 @@ from studio.templates import Template, read_templates
 from studio.types import Asset, Brief, Draft, Job, LicenceNote, ModelUse, Progress
 from studio.uploads import Uploads
 
+RECENT = 12
+"""So many of the last outputs a new one is held against."""
+
+MOST_LISTS = 500
+
 
 class Line:
     """The rooms of one worker. Opening it is cheap; models load when a job needs them."""
@@ -50,6 +56,7 @@ class Line:
         self.guards = [guard(settings) for guard in guards.values()]
         self.residents: Residents[Engine] = Residents(settings.memory_budget_mb)
         self._device = pick_device(self.settings)
+        self._recent: dict[tuple[str, str], deque[Path]] = {}
 
     def produce(self, job: Job) -> Iterator[Progress | Asset | Drawn]:
         """All that happens to one brief. Assets come best first; an interrupted job may run again."""
@@ -142,9 +149,14 @@ class Line:
             for draft, sealed in finished
         ]
         paths = [sample.path for sample in samples]
+        recent = self._last_made(job)
         cards = [
             make_scorecard(
-                replace(sample, others=tuple(path for path in paths if path != sample.path)),
+                replace(
+                    sample,
+                    others=tuple(path for path in paths if path != sample.path),
+                    recent=tuple(recent),
+                ),
                 self.catalog,
                 self.settings,
             )
@@ -152,7 +164,7 @@ class Line:
         ]
         for place in rank(cards, request.brief.kind):
             draft, sealed = finished[place]
-            yield self.library.add(
+            asset = self.library.add(
                 sealed.path,
                 job=job,
                 media_type=sealed.media_type,
@@ -165,6 +177,16 @@ class Line:
                 parents=parents,
                 text=draft.payload if isinstance(draft.payload, str) else "",
             )  # fmt: skip
+            recent.append(asset.path)
+            yield asset
+
+    def _last_made(self, job: Job) -> deque[Path]:
+        """The last outputs of this person and kind since the start; of the last MOST_LISTS such lists."""
+        recent = self._recent.pop((job.owner, job.brief.kind), None) or deque(maxlen=RECENT)
+        self._recent[job.owner, job.brief.kind] = recent
+        while len(self._recent) > MOST_LISTS:
+            del self._recent[next(iter(self._recent))]
+        return recent
 
     def _inputs(self, brief: Brief) -> tuple[list[Asset], tuple[str, ...]]:
         """The library assets among the inputs, and a checked path for every input."""

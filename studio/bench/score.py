@@ -94,6 +94,6 @@ def _gain(name: str, best: list[float], single: list[float]) -> Figure:
     p = paired_p(rows[0], rows[1], lambda total: float(total[0] / total[1]))
     figure, baseline = fmean(best), fmean(single)
     return Figure(
-        f"score.best_of_four.{name}", figure, "mean of the best", len(best), "> 1", figure > baseline, baseline,
-        figure / baseline, note=f"paired p = {p:.3f}",
+        f"score.best_of_four.{name}", figure, "mean of the best", len(best), "> 1, p < 0.05",
+        figure > baseline and p < 0.05, baseline, figure / baseline, note=f"paired p = {p:.3f}",
     )  # fmt: skip

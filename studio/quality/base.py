@@ -26,7 +26,7 @@ class Sample:
     """One sealed file, decoded at most once. Other candidates' texts serve diversity scores.
 
     `facts` are the engine's own numbers (see `Draft.facts`) and what the marks cost the content.
-    `required` and `forbidden` are phrases that template or brand ask for or rule out. `models` are the
+    `recent` are the last outputs of the same kind and person. `required` and `forbidden` are phrases that template or brand ask for or rule out. `models` are the
     folders of the catalog models a metric `needs`; the card fills them in.
     """
 
@@ -36,6 +36,7 @@ class Sample:
     brief: Brief
     facts: dict[str, float] = field(default_factory=dict)
     others: tuple[Path, ...] = ()
+    recent: tuple[Path, ...] = ()
     required: tuple[str, ...] = ()
     forbidden: tuple[str, ...] = ()
     models: Mapping[str, Path] = field(default_factory=dict)

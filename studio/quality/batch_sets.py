@@ -77,9 +77,15 @@ def steps(
 
 
 def vectors(family: type[Features], items: Sequence[Item], catalog: Catalog) -> NDArray[np.float64]:
-    """Feature rows of at most MAX_VECTORS outputs. Raises ModelMissing, or BadInput for a broken file."""
+    """Feature rows of at most MAX_VECTORS outputs.
+
+    Raises Withheld or ModelMissing without the network, BadInput for a broken file.
+    """
     import numpy as np
 
+    for name in family.needs:
+        if name not in catalog.names:
+            raise Withheld(f"needs the network {name}, which is yours to bring (docs/scores.md says how)")
     folders = {name: catalog.require(name).folder for name in family.needs}
     samples = [replace(item.sample, models=folders) for item in drawn(items, MAX_VECTORS)]
     return np.concatenate([family().vectors(samples[i : i + 64]) for i in range(0, len(samples), 64)])

@@ -26,7 +26,7 @@ from studio.types import Score
 
 log = logging.getLogger(__name__)
 
-CONTEXT = ("others", "facts", "required", "forbidden")
+CONTEXT = ("others", "recent", "facts", "required", "forbidden")
 MOST_ROWS = 300_000
 _FIELDS = tuple(one.name for one in fields(Score))
 
@@ -164,6 +164,8 @@ def _context(sample: Sample, seen: list[str]) -> str:
         value = getattr(sample, name)
         if name == "others":
             value = sorted(hashlib.sha256(path.read_bytes()).hexdigest() for path in value)
+        elif name == "recent":  # library files are named by their digests
+            value = [path.name for path in value]
         given[name] = value
     return hashlib.sha256(json.dumps(given, sort_keys=True).encode()).hexdigest()
 

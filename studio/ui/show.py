@@ -13,6 +13,7 @@ from studio.types import Asset, Credential, LicenceNote, Progress, Score, Scorec
 
 BETTER = {"higher": "higher is better", "lower": "lower is better", "neither": ""}
 TITLES = {
+    "clip_alignment": "CLIP alignment",
     "distinct_2": "Distinct-2",
     "dnsmos": "DNSMOS",
     "mark_psnr": "Watermark PSNR",
