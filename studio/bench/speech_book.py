@@ -101,8 +101,8 @@ def main() -> int:
     parser.add_argument("--words", type=int, default=10_000)
     parser.add_argument("--speak", nargs=2, metavar=("JOB", "HOME"), help=argparse.SUPPRESS)
     given = parser.parse_args()
-    if given.words < 200:
-        parser.error("a book has at least 200 words")
+    if given.words < 20:
+        parser.error("give at least 20 words")
     if given.speak:
         speak(Path(given.speak[1]), given.speak[0], given.words)
         return 0

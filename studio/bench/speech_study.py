@@ -1,9 +1,10 @@
 """`python -m studio.bench.speech_study`: how well each voice is understood, how it sounds, how loud it is.
 
-Sentences of `assets/studies/speech-en.tsv` are spoken through the whole line, and the sealed files are measured:
+Sentences of `assets/studies/speech-….tsv` are spoken through the whole line, and the sealed files are measured:
 
 - words: Whisper-base writes down what it hears; word error rate over all words of a voice, both sides written
-  out in full first. The recogniser's own slips (names above all) are in it, so each one is listed.
+  out in full first. The recogniser's own slips (names above all) are in it, so each one is listed. Japanese has no
+  spaces and many spellings, so there the sounds that both would be read as are compared.
 - DNSMOS overall, the mean; integrated loudness, the largest distance from the target; samples at full scale.
 
 Rows are kept in the JSON file by voice, so that one voice can be measured anew: `--voice jm_kumo=50`. The guide's
@@ -15,21 +16,23 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from statistics import mean
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from studio.engines.loudness import loudness
+from studio.engines.speech_japanese import Japanese
 from studio.engines.speech_text import normalise
 from studio.quality.speech_words import compare, hear, one_spelling
 from studio.service import Studio
 from studio.settings import ROOT, Settings
 from studio.types import Asset, Brief
 
-SENTENCES = ROOT / "assets" / "studies" / "speech-en.tsv"
+SENTENCES = ROOT / "assets" / "studies"
 RESULT = ROOT / "docs" / "speech-study.json"
 GUIDE = ROOT / "docs" / "speech.md"
 BEGIN, END = "<!-- study -->\n", "\n<!-- end of study -->"
@@ -44,12 +47,14 @@ VOICES: dict[str, tuple[str, dict[str, Any], int]] = {
     "jf_nezumi": ("kokoro-82m", {"voice": "jf_nezumi"}, 10),
     "jf_tebukuro": ("kokoro-82m", {"voice": "jf_tebukuro"}, 10),
     "jm_kumo (en-gb)": ("kokoro-82m", {"voice": "jm_kumo", "language": "en-gb"}, 10),
+    "jm_kumo (ja)": ("kokoro-82m", {"voice": "jm_kumo", "language": "ja"}, 10),
+    "jf_alpha (ja)": ("kokoro-82m", {"voice": "jf_alpha", "language": "ja"}, 10),
 }
 
 
 @dataclass
 class Row:
-    """One voice. `wrong` counts word slips of `words`; the lists have one entry a sentence."""
+    """One voice. `wrong` counts the slips of `words` (Japanese: of sounds); `dnsmos` and `lufs` go by sentence."""
 
     voice: str
     sentences: int = 0
@@ -74,26 +79,28 @@ class Row:
         return good and self.lufs_off <= LUFS_WITHIN and not self.clipped
 
 
-def sentences(most: int) -> list[tuple[str, str]]:
+def sentences(most: int, language: str = "en") -> list[tuple[str, str]]:
     """(written, spoken), evenly taken from the shipped ones."""
-    lines = [
-        line.split("\t") for line in SENTENCES.read_text("utf-8").splitlines() if not line.startswith("#")
-    ]
-    pairs = [(written, spoken) for written, spoken in lines]
+    lines = (SENTENCES / f"speech-{language}.tsv").read_text("utf-8").splitlines()
+    pairs = [(written, spoken) for written, spoken in (line.split("\t") for line in lines if line[0] != "#")]
     return pairs[:: max(1, len(pairs) // most)][:most]
 
 
 def measure(voice: str, most: int, studio: Studio) -> Row:
     """Speak and listen, sentence by sentence."""
     model, options, _ = VOICES[voice]
-    row = Row(voice)
-    for seed, (written, spoken) in enumerate(sentences(most)):
+    row, language = Row(voice), options.get("language", "en-us")
+    listen = _japanese() if language == "ja" else partial(_english, british=language == "en-gb")
+    for seed, (written, spoken) in enumerate(sentences(most, language[:2])):
         (asset,) = studio.make(Brief("speech", written, model=model, options=options, seed=seed))
-        add(row, asset, spoken, options.get("language") == "en-gb", studio)
+        add(row, asset, studio, spoken, listen)
     return row
 
 
-def add(row: Row, asset: Asset, spoken: str, british: bool, studio: Studio) -> None:
+Listen = Callable[[Any, Path, str], tuple[int, int, list[str]]]
+
+
+def add(row: Row, asset: Asset, studio: Studio, spoken: str, listen: Listen) -> None:
     """Measure one sealed file against what should be heard in it."""
     import numpy as np
     import soundfile
@@ -101,12 +108,10 @@ def add(row: Row, asset: Asset, spoken: str, british: bool, studio: Studio) -> N
 
     samples, rate = soundfile.read(asset.path, dtype="float32")
     at_16k = np.clip(soxr.resample(samples, rate, 16_000), -1, 1).astype(np.float32)
-    heard = hear(at_16k, studio.catalog.get("whisper-base").folder)
-    share, slips = compare(spoken, normalise(heard, british=british))
-    count = len(one_spelling(spoken).split())
+    wrong, count, slips = listen(at_16k, studio.catalog.get("whisper-base").folder, spoken)
     row.sentences += 1
     row.words += count
-    row.wrong += round(share * count)
+    row.wrong += wrong
     row.clipped += int((np.abs(samples) >= 32767 / 32768).sum())
     row.slips += slips
     row.lufs.append(round(loudness(samples, rate), 2))
@@ -114,6 +119,31 @@ def add(row: Row, asset: Asset, spoken: str, british: bool, studio: Studio) -> N
     if score is None:
         raise RuntimeError(f"no DNSMOS: {asset.scorecard.withheld.get('dnsmos')}")
     row.dnsmos.append(round(score.value, 3))
+
+
+def _english(samples: Any, folder: Path, spoken: str, british: bool) -> tuple[int, int, list[str]]:
+    """Slips, words, and the slips by word."""
+    share, slips = compare(spoken, normalise(hear(samples, folder), british=british))
+    count = len(one_spelling(spoken).split())
+    return round(share * count), count, slips
+
+
+def _japanese() -> Listen:
+    """The same by sound, as the reader of scripts reads both sides."""
+    import jiwer
+
+    reader = Japanese()
+
+    def sounds(text: str) -> str:
+        return "".join(one for one in reader(text) if one.isalpha() or one in "ːʲ")
+
+    def listen(samples: Any, folder: Path, spoken: str) -> tuple[int, int, list[str]]:
+        heard = hear(samples, folder, "ja")
+        wanted = sounds(spoken)
+        wrong = round(jiwer.cer(wanted, sounds(heard)) * len(wanted))
+        return wrong, len(wanted), [f"{spoken} → {heard}"] if wrong else []
+
+    return listen
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -124,7 +154,7 @@ def table(rows: Sequence[Row]) -> str:
     ]
     for row in rows:
         lines.append(
-            f"| {row.voice} | {row.sentences} | {100 * row.wer:.1f} % of {row.words} | {mean(row.dnsmos):.2f} "
+            f"| {row.voice} | {row.sentences} | {100 * row.wer:.1f} % of {row.words}{' sounds' if '(ja)' in row.voice else ''} | {mean(row.dnsmos):.2f} "
             f"| {row.lufs_off:.2f} LU | {row.clipped} | {'reached' if row.reached else '**not reached**'} |"
         )
     return "\n".join(lines)

@@ -25,6 +25,8 @@ _TOKEN = re.compile(r"[A-Za-zÀ-ÖØ-öø-ž]+(?:['-][A-Za-zÀ-ÖØ-öø-ž]+)*'
 _SPELLED = re.compile(r"(?:[A-Z]-)+[A-Z](?:'?s)?|[B-HJ-Z](?:'s)?")
 _VOWELS = frozenset("AIOQWYaiuæɑɒɔəɛɜɪʊʌᵻɐ")
 _STOPS = frozenset(".,!?;:…—()")
+# What the lexicon lacks, or says as few do; alike in both dialects.
+_MORE = {"miz": "mˈɪz", "nguyen": "wˈɪn", "eighth": "ˈAtθ", "eighths": "ˈAtθs"}
 
 
 class English:
@@ -96,6 +98,8 @@ class English:
         return None
 
     def _known(self, word: str, tags: tuple[str, ...]) -> str | None:
+        if more := _MORE.get(word.lower()):
+            return more
         for form in dict.fromkeys((word, word.lower(), word.capitalize(), _plain(word))):
             found = self._gold.get(form) or self._silver.get(form)
             if isinstance(found, dict):
@@ -114,8 +118,9 @@ class English:
                              ("ness", lambda p: p + "nəs"), ("less", lambda p: p + "ləs"), ("er", self._er)):  # fmt: skip
             if not word.endswith(ending) or len(word) - len(ending) < (2 if ending != "s" else 3):
                 continue
+            verb = ("VERB", *tags) if ending in ("ed", "ing") else tags  # "lived" is never the adjective's
             for stem in _stems(word, ending):
-                phonemes = self._stem(stem, tags)
+                phonemes = self._stem(stem, verb)
                 if phonemes:
                     return join(phonemes)
         return None

@@ -192,20 +192,24 @@ _LETTERS = {
     "A": "eɪ", "I": "aɪ", "W": "aʊ", "Y": "ɔɪ", "O": "oʊ", "Q": "əʊ", "ʤ": "dʒ", "ʧ": "tʃ", "ʣ": "dz", "ʦ": "ts",
     "ᵊ": "ə", "T": "ɾ", "—": ",", "…": ".", "“": '"', "”": '"',
 }  # fmt: skip
-_VOWEL = re.compile(r"[AIOQWYaiuæɑɒɔəɛɜɪʊʌᵻɐᵊeo]")
+_VOWEL = "[AIOQWYaiuæɑɒɔəɛɜɪʊʌᵻɐᵊeo]"
+_WEAK = {"ði": "ðɪ", "ˌɔn": "ˌɔn"}  # said shorter than their letters
 
 
 def to_ipa(phonemes: str) -> str:
     """The lexicon's phonemes in the IPA that Piper's US voices learned: diphthongs spelled out, long vowels
     marked, r-coloured vowels as one. What is IPA already stays."""
-    return " ".join(_word(word) for word in phonemes.split(" "))
+    joined = " ".join(_word(word) for word in phonemes.split(" "))
+    return re.sub(rf"(?<=[ɚː])(?<!(?<!ɜ)ː) (?=[ˈˌ]?{_VOWEL})", "ɹ ", joined)  # "after extra" is linked
 
 
 def _word(word: str) -> str:
-    word = re.sub(r"ɜɹ(?!ː)", "ɜː", word)
-    word = re.sub(r"əɹ(?![AIOQWYaiuæɑɒɔəɛɜɪʊʌᵻɐᵊ])", "ɚ", word)
+    if word in _WEAK:
+        return _WEAK[word]
+    word = re.sub(rf"əɹ(?=[ˈˌ]?{_VOWEL})", "ɚɹ", re.sub(rf"ɜɹ(?=[ˈˌ]?{_VOWEL})", "ɜːɹ", word))
+    word = word.replace("əɹ", "ɚ").replace("ɜɹ", "ɜː")
     word = re.sub(r"([uɑɔ])(?!ː|ɪ)", r"\1ː", word)
     # Final unstressed i, as in "happy", is short; so is that before a vowel, as in "radio".
-    only = len(_VOWEL.findall(word)) == 1
+    only = len(re.findall(_VOWEL, word)) == 1
     word = re.sub(r"(?<=[ˈˌ])i(?!ː)" if not only else r"i(?!ː)", "iː", word)
     return "".join(_LETTERS.get(symbol, symbol) for symbol in word)

@@ -50,10 +50,10 @@ def one_spelling(text: str) -> str:
     return " ".join(re.sub(r"[^\w' ]|_", " ", text).split())
 
 
-def hear(mono: NDArray[np.float32], folder: Path) -> str:
-    """What Whisper-base hears in `mono` (16 kHz), in English."""
+def hear(mono: NDArray[np.float32], folder: Path, language: str = "en") -> str:
+    """What Whisper-base hears in `mono` (16 kHz), in that language."""
     segments, _ = _listener(folder).transcribe(
-        mono, language="en", beam_size=1, temperature=0.0, condition_on_previous_text=False
+        mono, language=language, beam_size=1, temperature=0.0, condition_on_previous_text=False
     )
     return " ".join(segment.text.strip() for segment in segments)
 

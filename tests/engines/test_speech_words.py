@@ -48,6 +48,9 @@ def english() -> English:
         ("webpage", "wˈɛbpˌAʤ"),
         ("“Hello,” she said…", "“həlˈO,” ʃi sˈɛd…"),
         ("", ""),
+        ("They have lived here.", "ðA hæv lˈɪvd hˈɪɹ."),
+        ("Miz", "mˈɪz"),
+        ("the eighth", "ði ˈAtθ"),
     ],
 )
 def test_english(english: English, text: str, phonemes: str) -> None:
