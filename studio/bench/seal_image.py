@@ -53,12 +53,13 @@ def sample(place: Place) -> list[Figure]:
 def measure(name: str, pictures: int, unmarked: int) -> list[Figure]:
     import numpy as np
 
+    from studio.provenance.image_fresh import margin
     from studio.provenance.image_mark import ImageMark
 
     mark = ImageMark()
     attacks = _attacks()
     hits = dict.fromkeys(attacks, 0)
-    embed_seconds, detect_seconds, fidelity = [], [], []
+    embed_seconds, detect_seconds, fidelity, margins = [], [], [], []
     for number in range(pictures):
         rng = np.random.default_rng(number)
         before, message = picture(number), rng.bytes(5)
@@ -66,6 +67,7 @@ def measure(name: str, pictures: int, unmarked: int) -> list[Figure]:
         after = mark.embed(before, message, _KEY)
         embed_seconds.append(time.perf_counter() - began)
         fidelity.append((psnr(before, after), ssim(before, after), seen_difference(before, after)))
+        margins.append(margin(after, message, _KEY))
         for kind, attack in attacks.items():
             attacked = attack(after, rng)
             began = time.perf_counter()
@@ -74,6 +76,7 @@ def measure(name: str, pictures: int, unmarked: int) -> list[Figure]:
     false = sum(mark.detect(picture(1000 + number), _KEY).found for number in range(unmarked))
     ratios, similarities, seen = zip(*fidelity, strict=True)
     uneven = [mottle(mark, fill) for fill in FILLS]
+    enlarged = [mottle(mark, fill, _PIXELS_PER_DEGREE // 4) for fill in FILLS]
     seconds = median(embed_seconds) + median(detect_seconds)
     top = wilson(false, unmarked)[1]
     return [_rate(f"{name}.{kind}", hit, pictures, attacks_reach(kind)) for kind, hit in hits.items()] + [
@@ -82,6 +85,8 @@ def measure(name: str, pictures: int, unmarked: int) -> list[Figure]:
         Figure(f"{name}.ssim", mean(similarities), "", pictures, "≥ 0.99", mean(similarities) >= 0.99),
         Figure(f"{name}.seen", mean(seen), "ΔE", pictures, "≤ 1", max(seen) <= 1, note=f"95 % of pixels, beside the original; most {max(seen):.2f}"),
         Figure(f"{name}.mottle", mean(uneven), "ΔE", len(FILLS), "≤ 1", max(uneven) <= 1, note=f"unevenness of a plain fill; most {max(uneven):.2f}"),
+        Figure(f"{name}.mottle4", mean(enlarged), "ΔE", len(FILLS), "≤ 1", max(enlarged) <= 1, note=f"the same at four times the size; most {max(enlarged):.2f}"),
+        Figure(f"{name}.margin", mean(margins), "dB", pictures, "≥ 3", min(margins) >= 3, note=f"the worst of plain, JPEG 50 and 75; least {min(margins):.1f}; reading works from about 1"),
         Figure(f"{name}.seconds", seconds, "s", pictures, "≤ 1", seconds <= 1, note="embed + detect, 512²"),
     ]  # fmt: skip
 
@@ -205,17 +210,17 @@ def seen_difference(before: Pixels, after: Pixels) -> float:
     return float(np.quantile(np.sqrt((gap**2).sum(axis=2)), 0.95))
 
 
-def mottle(mark: ImageMark, fill: tuple[int, int, int]) -> float:
+def mottle(mark: ImageMark, fill: tuple[int, int, int], pixels_per_degree: int = _PIXELS_PER_DEGREE) -> float:
     """ΔE from the fill's own mean (root mean square) that the eye is left with when one colour is marked."""
     import numpy as np
 
     pixels = np.full((_SIDE, _SIDE, 3), fill, np.uint8)
-    shown = _eye(mark.embed(pixels, b"plain", _KEY))
+    shown = _eye(mark.embed(pixels, b"plain", _KEY), pixels_per_degree)
     return float(np.sqrt(((shown - shown.mean(axis=(0, 1))) ** 2).sum(axis=2).mean()))
 
 
-def _eye(pixels: Pixels) -> NDArray[np.float64]:
-    """CIE L*a*b* (D65) of a picture after the eye's blur of its opponent channels."""
+def _eye(pixels: Pixels, pixels_per_degree: int = _PIXELS_PER_DEGREE) -> NDArray[np.float64]:
+    """CIE L*a*b* (D65) of a picture after the eye's blur of its opponent channels, at that viewing distance."""
     import numpy as np
     from scipy.ndimage import gaussian_filter
 
@@ -225,7 +230,7 @@ def _eye(pixels: Pixels) -> NDArray[np.float64]:
     to_opponent = np.array([[0.279, 0.720, -0.107], [-0.449, 0.290, -0.077], [0.086, -0.590, 0.501]])
     opponent = linear @ (to_opponent @ to_xyz).T
     for at, spread in enumerate(_EYE_BLUR):
-        opponent[..., at] = gaussian_filter(opponent[..., at], spread * _PIXELS_PER_DEGREE)
+        opponent[..., at] = gaussian_filter(opponent[..., at], spread * pixels_per_degree)
     xyz = opponent @ np.linalg.inv(to_opponent).T / to_xyz.sum(axis=1)
     bent = np.where(xyz > 0.008856, np.cbrt(np.maximum(xyz, 0)), 7.787 * xyz + 16 / 116)
     x, y, z = np.moveaxis(bent, -1, 0)

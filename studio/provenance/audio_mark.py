@@ -86,6 +86,9 @@ class AudioMark:
             )
         return Sound(marked, payload.sample_rate)
 
+    def confirm(self, payload: Sound, message: bytes, key: bytes) -> Detection:
+        return self.detect(payload, key)
+
     def detect(self, payload: Sound, key: bytes) -> Detection:
         """Whether the sound carries a mark of this key.
 

@@ -34,7 +34,8 @@ class Detection:
     """`message` is the recovered payload (None if only presence is known), `p_value` under "no mark".
 
     `segments` are (start, end, p_value) in seconds (sound) or characters (text). `state` is a short word:
-    found, likely or part (of a text), absent, or too_little where nothing can be told.
+    found, likely or part (of a text), absent, or too_little where nothing can be told. `margin` (dB) is how
+    far a mark that was just made stands above where reading ends, None where that is not measured.
     """
 
     found: bool
@@ -43,6 +44,7 @@ class Detection:
     detail: str = ""
     segments: tuple[tuple[float, float, float], ...] = field(default=())
     state: str = ""
+    margin: float | None = None
 
 
 class Mark(Protocol):
@@ -68,6 +70,9 @@ class Mark(Protocol):
         """The marked payload, of the same type and shape (see `Draft.payload`). Raises BadInput."""
 
     def detect(self, payload: Any, key: bytes) -> Detection: ...
+
+    def confirm(self, payload: Any, message: bytes, key: bytes) -> Detection:
+        """What `detect` says of content that was marked a moment ago, found faster where that is possible."""
 
     def stronger(self) -> Mark | None:
         """The same mark, surer and less hidden, for content that lost it; None if there is none."""

@@ -33,17 +33,24 @@ def psnr(before: Pixels, after: Pixels) -> float:
 
 
 def ssim(before: Pixels, after: Pixels) -> float:
-    """Mean structural similarity of luma in 7×7 windows (Wang et al. 2004)."""
+    """Mean structural similarity of luma in 7×7 windows side by side (Wang et al. 2004)."""
     import numpy as np
-    from scipy.ndimage import uniform_filter
+    from PIL import Image
+
+    def mean(field: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.asarray(Image.fromarray(field).reduce(7))
 
     weights = np.array([0.299, 0.587, 0.114], np.float32)
-    a, b = (pixels[..., :3] @ weights for pixels in (before, after))
-    mean_a, mean_b = uniform_filter(a, 7), uniform_filter(b, 7)
-    var_a, var_b = uniform_filter(a * a, 7) - mean_a**2, uniform_filter(b * b, 7) - mean_b**2
-    shared = uniform_filter(a * b, 7) - mean_a * mean_b
+    a, b = (np.asarray(pixels[..., :3] @ weights, np.float32) - 128 for pixels in (before, after))
+    change = b - a
+    mean_a, mean_change = mean(a), mean(change)
+    var_a = mean(a**2) - mean_a**2
+    tied = mean(a * change) - mean_a * mean_change  # covariance of picture and change
+    var_b = var_a + 2 * tied + mean(change**2) - mean_change**2
+    mean_a = mean_a + 128
+    mean_b = mean_a + mean_change
     one, two = (0.01 * 255) ** 2, (0.03 * 255) ** 2
-    top = (2 * mean_a * mean_b + one) * (2 * shared + two)
+    top = (2 * mean_a * mean_b + one) * (2 * (var_a + tied) + two)
     return float((top / ((mean_a**2 + mean_b**2 + one) * (var_a + var_b + two))).mean())
 
 

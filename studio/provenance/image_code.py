@@ -95,22 +95,26 @@ def _viterbi(soft: Floats) -> Bits:
     """uint8 (trials, 64): the words whose coded form agrees best with the soft values."""
     import numpy as np
 
-    trials = len(soft)
+    trials, half = len(soft), _STATES // 2
     steps = np.asarray(soft, np.float32).reshape(trials, WORD_BITS, len(GENERATORS))
+    steps = steps / (np.abs(steps).mean(axis=(1, 2), keepdims=True) + np.float32(1e-30))
     order = np.arange(-_WRAP, WORD_BITS + _WRAP) % WORD_BITS
     signs = 1.0 - 2.0 * _trellis().astype(np.float32)
-    score = np.zeros((trials, _STATES), np.float32)
-    came = np.empty((len(order), trials, _STATES), bool)
+    # By step, trial, bit shifted in and state before; states in two halves by their lowest bit.
+    gains = (steps.transpose(1, 0, 2) @ signs.T).reshape(WORD_BITS, trials, 2, half, 2)
+    gains = np.ascontiguousarray(np.moveaxis(gains, -1, 0))
+    score = np.zeros((trials, half, 2), np.float32)
+    came = np.empty((len(order), trials, 2, half), bool)
     for at, step in enumerate(order):
-        gains = (steps[:, step] @ signs.T).reshape(trials, 2, _STATES)  # by bit shifted in, state before
         # State s' = bit << 9 | s >> 1: its two parents differ in their lowest bit.
-        both = (score[:, None] + gains).reshape(trials, _STATES, 2)
-        came[at] = both[..., 1] > both[..., 0]
-        score = both.max(axis=2)
-        score -= score.max(axis=1, keepdims=True)
-    state, rows = score.argmax(axis=1), np.arange(trials)
+        even = gains[0, step] + score[:, None, :, 0]
+        odd = gains[1, step] + score[:, None, :, 1]
+        np.greater(odd, even, out=came[at])
+        score = np.maximum(even, odd).reshape(trials, half, 2)
+    state, rows = score.reshape(trials, _STATES).argmax(axis=1), np.arange(trials)
+    turns = came.reshape(len(order), trials, _STATES)
     bits = np.empty((trials, len(order)), np.uint8)
     for at in reversed(range(len(order))):
         bits[:, at] = state >> (_MEMORY - 1)
-        state = (state & (_STATES // 2 - 1)) << 1 | came[at, rows, state]
+        state = (state & (half - 1)) << 1 | turns[at, rows, state]
     return bits[:, _WRAP : _WRAP + WORD_BITS]

@@ -23,6 +23,7 @@ from studio.provenance.image_pattern import (
     SLOW,
     Pattern,
     pattern_of,
+    unit,
 )
 from studio.provenance.image_plane import SIEVES, flattened, plane_of
 
@@ -107,7 +108,7 @@ class Spectrum:
         at = np.moveaxis(waves[..., ::-1], -1, 0) * size + size // 2
         real = map_coordinates(self.padded.real, at, order=1)
         imaginary = map_coordinates(self.padded.imag, at, order=1)
-        return np.asarray(-(real + 1j * imaginary) / np.sqrt(_steepness(waves)), np.complex64)
+        return np.asarray(-(real + 1j * imaginary) / np.sqrt(steepness(waves)), np.complex64)
 
     def exact(self, waves: Floats) -> Complexes:
         """complex64 (points,): the heights of the waves (points, 2) that the slopes in the plane belong to."""
@@ -121,10 +122,10 @@ class Probe:
         import numpy as np
 
         height, width = shape
-        down = np.exp(-2j * np.pi * np.outer(waves[:, 1], np.arange(height) - (height - 1) / 2))
-        right = np.exp(-2j * np.pi * np.outer(waves[:, 0], np.arange(width) - (width - 1) / 2))
-        self._down = np.concatenate([down.real, down.imag]).astype(np.float32)
-        self._right = (right / -_steepness(waves)[:, None]).astype(np.complex64)
+        down = unit(-np.outer(waves[:, 1], np.arange(height) - (height - 1) / 2))
+        right = unit(-np.outer(waves[:, 0], np.arange(width) - (width - 1) / 2))
+        self._down = np.concatenate([down.real, down.imag])
+        self._right = right / -steepness(waves)[:, None]
 
     def read(self, plane: Floats) -> Complexes:
         import numpy as np
@@ -139,7 +140,7 @@ def spectra_of(rgb: Pixels) -> tuple[Spectrum, ...]:
     return tuple(by_channel[carrier.channel] for carrier in CARRIERS)
 
 
-def _steepness(waves: Floats) -> Floats:
+def steepness(waves: Floats) -> Floats:
     """How strongly the difference operator of the planes answers to waves (…, 2) of unit height."""
     import numpy as np
 
@@ -232,10 +233,7 @@ def demodulated(pattern: Pattern, values: Complexes) -> Floats:
     import numpy as np
 
     total = np.zeros(POINTS - PILOTS, np.complex64)
-    for points, row in zip(pattern.points, values, strict=True):
-        radius = np.log(np.hypot(*points.T))
-        near = np.exp(-((radius[:, None] - radius[:PILOTS]) ** 2) / (2 * 0.25**2))
-        near /= near.sum(axis=1, keepdims=True)
+    for near, row in zip(pattern.nearness, values, strict=True):
         mean = near @ row[:PILOTS].real
         spread = near @ (np.abs(row[:PILOTS]) ** 2) - mean**2
         total += (row * np.maximum(mean, 0) / np.maximum(spread, 1e-9))[PILOTS:]

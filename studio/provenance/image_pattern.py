@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Literal
 
 from studio.provenance.image_code import CODED_BITS, encode
@@ -57,6 +57,15 @@ class Pattern:
     points: Ints
     phases: Complexes
     order: Ints
+
+    @cached_property
+    def nearness(self) -> Floats:
+        """float32 (3, 224, 64): how much each pilot says of how the waves at each point fared; rows sum to 1."""
+        import numpy as np
+
+        radius = np.log(np.hypot(*np.moveaxis(self.points, -1, 0)))
+        near = np.exp(-((radius[:, :, None] - radius[:, None, :PILOTS]) ** 2) / (2 * 0.25**2))
+        return np.asarray(near / near.sum(axis=2, keepdims=True), np.float32)
 
     def symbols(self, message: bytes, key: bytes) -> Complexes:
         """complex64 (224,): what each point carries, before base phase and shift: 1 for pilots, else QPSK."""
@@ -105,18 +114,28 @@ def _waves(carrier: Carrier, key: bytes) -> tuple[Ints, Complexes]:
     return candidates[chosen], np.exp(2j * np.pi * (draws[-POINTS:] / 2.0**64)).astype(np.complex64)
 
 
-def render(points: Ints, values: Complexes, height: int, width: int, scale: float) -> Floats:
+def render(points: Ints, values: Complexes, height: int, width: int, scale: tuple[float, float]) -> Floats:
     """float32 (height, width): the sum of the waves, of unit mean square over a whole tile.
 
-    `scale` is pixels per canonical pixel.
+    `scale` is cells per canonical pixel, down and right.
     """
     import numpy as np
 
     reach = int(np.abs(points).max())
     table = np.zeros((reach + 1, 2 * reach + 1), np.complex64)
     table[points[:, 1], points[:, 0] + reach] = values / np.sqrt((np.abs(values) ** 2).sum() / 2)
-    step = 2j * np.pi / (TILE * scale)
-    down = np.exp(step * np.outer(np.arange(height) + 0.5, np.arange(reach + 1))).astype(np.complex64)
-    right = np.exp(step * np.outer(np.arange(-reach, reach + 1), np.arange(width) + 0.5)).astype(np.complex64)
+    down = unit(np.outer((np.arange(height) + 0.5) / (TILE * scale[0]), np.arange(reach + 1)))
+    right = unit(np.outer(np.arange(-reach, reach + 1), (np.arange(width) + 0.5) / (TILE * scale[1])))
     left = down @ table
     return np.asarray(left.real @ right.real - left.imag @ right.imag, np.float32)
+
+
+def unit(turns: NDArray[np.float64]) -> Complexes:
+    """complex64: exp(2πi · turns), in single precision once whole turns are taken off."""
+    import numpy as np
+
+    angle = np.asarray((turns - np.round(turns)) * (2 * np.pi), np.float32)
+    waves = np.empty(angle.shape, np.complex64)
+    np.cos(angle, out=waves.real)
+    np.sin(angle, out=waves.imag)
+    return waves

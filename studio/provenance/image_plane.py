@@ -57,25 +57,38 @@ def flattened(pixels: Pixels) -> Pixels:
     return np.asarray(np.round(pixels[..., :3] * alpha + 255 * (1 - alpha)), np.uint8)
 
 
+def plane_size(height: int, width: int) -> tuple[int, int]:
+    """(width, height) of the planes of a picture, in cells."""
+    shrink = PLANE / (height * width) ** 0.5
+    return max(16, round(width * shrink)), max(16, round(height * shrink))
+
+
 def plane_of(rgb: Pixels, sieve: Sieve) -> Floats:
     """float32, about 256² cells: the weighted divergence of the gentle slopes of a picture (h, w, 3)."""
     import numpy as np
-    from scipy.ndimage import gaussian_filter
 
     field = np.asarray(rgb @ np.array(sieve.weights, np.float32), np.float32)
-    height, width = field.shape
-    shrink = PLANE / (height * width) ** 0.5
-    plane = resized(field, (max(16, round(width * shrink)), max(16, round(height * shrink))))
+    plane = resized(field, plane_size(*field.shape))
     right, down = np.zeros_like(plane), np.zeros_like(plane)
     right[:, :-1], down[:-1] = np.diff(plane, axis=1), np.diff(plane, axis=0)
     squared = right**2 + down**2
-    gentle = 1 / (1 + (squared / sieve.steep) ** 2)
-    around = gaussian_filter(gentle * squared, sieve.around) / (gaussian_filter(gentle, sieve.around) + 0.02)
+    gentle: Floats = np.asarray(1 / (1 + (squared / sieve.steep) ** 2), np.float32)
+    around: Floats = _blurred(gentle * squared, sieve.around) / (_blurred(gentle, sieve.around) + 0.02)
     weight = gentle / (around + sieve.calm)
     right, down = right * weight, down * weight
     right[:, 1:] -= right[:, :-1].copy()
     down[1:] -= down[:-1].copy()
     return np.asarray(right + down, np.float32)
+
+
+def _blurred(field: Floats, spread: float) -> Floats:
+    """Gauss's blur by `spread` cells, worked out at half the size."""
+    import numpy as np
+    from PIL import Image
+    from scipy.ndimage import gaussian_filter
+
+    half = np.asarray(Image.fromarray(field).reduce(2))
+    return resized(gaussian_filter(half, spread / 2), (field.shape[1], field.shape[0]))
 
 
 def resized(field: Floats, size: tuple[int, int]) -> Floats:

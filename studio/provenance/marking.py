@@ -75,7 +75,7 @@ def _try(
         return None, str(error)
     data, media = encode(replace(draft, payload=payload), format)
     shown = content(data, media.type)
-    found = mark.detect(shown, key)
+    found = mark.confirm(shown, message, key)
     if not found.found or (message and found.message != message):
         wrong = f"The watermark could not be read back from the finished file: {found.detail}"
         return None, found.detail if not message else wrong
@@ -88,7 +88,8 @@ def _try(
 def _declared(mark: Mark, message: bytes, found: Detection) -> dict[str, Any]:
     """C2PA wants algorithms of its own list in `c2pa.soft-binding`; this is the same, in our own assertion."""
     value = {"value": mark.names(message)} if message else {}
-    return {"alg": mark.algorithm, **value, "p_value": f"{found.p_value:.1e}"}
+    margin = {} if found.margin is None else {"margin_db": f"{found.margin:.1f}"}
+    return {"alg": mark.algorithm, **value, "p_value": f"{found.p_value:.1e}", **margin}
 
 
 def _id(draft: Draft, key: bytes) -> str:

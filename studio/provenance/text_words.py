@@ -54,6 +54,9 @@ class WordMark:
         """The text itself: it came with its mark, or has none."""
         return payload
 
+    def confirm(self, payload: str, message: bytes, key: bytes) -> Detection:
+        return self.detect(payload, key)
+
     def detect(self, payload: str, key: bytes) -> Detection:
         """`segments` are whole paragraphs that are marked on their own, in characters."""
         if (reason := self.refusal(payload)) is not None:

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageEnhance
 
+from studio.bench.seal_image import mottle, picture
 from studio.errors import BadInput
 from studio.provenance.image_code import CODED_BITS, MESSAGE_BYTES, decode, encode, message_of
 from studio.provenance.image_detect import FALSE_ALARM
-from studio.provenance.image_embed import margin, tipping
+from studio.provenance.image_fresh import margin
 from studio.provenance.image_mark import ImageMark, can_carry
+from studio.provenance.image_room import tipping
 
 KEY, OTHER = b"k" * 32, b"o" * 32
 MESSAGE = message_of("0123456789abcdef0123456789abcdef")
@@ -74,8 +76,8 @@ def pictures():
 
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_the_message_survives(pictures, attack):
-    for name, picture in pictures.items():
-        found = MARK.detect(ATTACKS[attack](picture), KEY)
+    for name, one in pictures.items():
+        found = MARK.detect(ATTACKS[attack](one), KEY)
         assert found.found and found.message == MESSAGE, name
         assert found.p_value == FALSE_ALARM <= 1e-6
 
@@ -86,6 +88,20 @@ def test_it_is_slight_and_the_margin_says_how_clear(pictures):
         assert 10 * np.log10(255**2 / (change**2).mean()) >= 42
         assert abs(change[..., :2]).mean() < 0.3, "hardly anything but blue changes where there is no texture"
         assert margin(pictures[name], MESSAGE, KEY) > 1 > margin(before, MESSAGE, KEY)
+
+
+def test_a_fresh_picture_is_confirmed_with_its_margin_and_a_changed_one_searched(pictures):
+    one = pictures["sticker"]
+    fresh = MARK.confirm(one, MESSAGE, KEY)
+    assert fresh.found and fresh.message == MESSAGE and fresh.p_value == FALSE_ALARM
+    assert fresh.margin == pytest.approx(margin(one, MESSAGE, KEY) - 1)
+    turned = MARK.confirm(np.ascontiguousarray(one[:, ::-1]), MESSAGE, KEY)
+    assert turned.message == MESSAGE and turned.margin is None
+    assert not MARK.confirm(one, MESSAGE, OTHER).found
+    assert MARK.confirm(one, bytes(5), KEY).message == MESSAGE, (
+        "what stands there counts, not what was hoped for"
+    )
+    assert not MARK.confirm(sticker(), MESSAGE, KEY).found
 
 
 def test_white_keeps_a_smooth_tint(pictures):
@@ -162,11 +178,34 @@ def test_tiny_pictures_and_strips_are_too_little(shape):
 
 
 def test_wide_even_fills_stand_where_a_codec_cannot_decide():
-    """JPEG rounds the mean chroma of a fill to steps of 17/8 (quality 50) and 10/8 (70): see `tipping`."""
+    """JPEG rounds the mean chroma of a fill to steps (17/8 at quality 50): see `tipping`."""
     for fill in ((255, 255, 255), (250, 200, 60), (128, 128, 128), (0, 0, 0)):
         moved = tipping(np.full((64, 64, 3), fill, np.uint8))
-        assert np.ptp(moved) < 1e-3 and 0 <= fill[2] + moved[0, 0] <= 255 and abs(moved[0, 0]) <= 2.2
+        assert np.ptp(moved) < 1e-3 and 0 <= fill[2] + moved[0, 0] <= 255 and abs(moved[0, 0]) <= 4
     assert not tipping(gradient()).any(), "a gradient decides for itself"
+
+
+def test_tipping_is_what_lets_faint_waves_through_jpeg(monkeypatch):
+    white = np.full((512, 512, 3), 255, np.uint8)
+    tipped = margin(MARK.embed(white, MESSAGE, KEY), MESSAGE, KEY)
+    monkeypatch.setattr(
+        "studio.provenance.image_embed.tipping", lambda rgb: np.full((256, 256), 1e-6, np.float32)
+    )
+    assert margin(MARK.embed(white, MESSAGE, KEY), MESSAGE, KEY) < tipped - 1
+
+
+def test_even_fills_stay_even_to_the_eye():
+    """White, cream and yellow at four times their size (8 pixels a degree): CIE L*a*b* after the eye's own blur."""
+    for fill in ((255, 255, 255), (250, 240, 215), (250, 200, 60)):
+        assert mottle(MARK, fill, pixels_per_degree=8) < 0.6, fill
+
+
+def test_a_clear_picture_is_marked_more_faintly_than_a_weak_one():
+    """Strength follows need: texture reads clearly at the first pass, a slow gradient in muted colours does not."""
+    loud = np.std(MARK.embed(picture(10), MESSAGE, KEY)[..., 2].astype(float) - picture(10)[..., 2])
+    flat = np.full((512, 512, 3), (250, 240, 215), np.uint8)
+    quiet = np.std(MARK.embed(flat, MESSAGE, KEY)[..., 2].astype(float))
+    assert quiet < 1.2 < 1.6 < loud
 
 
 def test_importing_stays_cheap():

@@ -98,7 +98,8 @@ def test_every_format_leaves_with_a_mark_that_reads(sealer, key, name):
         assert mark.names(found.message) == credential.mark_payload == said["marks"][0]["value"]
         assert credential.produce_id.startswith(credential.mark_payload)
     if kind == "image":
-        assert sealed.fidelity["mark_psnr"] >= 42 and sealed.fidelity["mark_ssim"] >= 0.99
+        assert sealed.fidelity["mark_psnr"] >= 41 and sealed.fidelity["mark_ssim"] >= 0.99
+        assert float(said["marks"][0]["margin_db"]) > 0, "a weak picture is known by its credential"
     if kind == "speech":
         assert sealed.fidelity["mark_snr"] >= 25
 
