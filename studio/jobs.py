@@ -259,9 +259,11 @@ class Queue:
         with reading(self._engine) as db:
             return [_job(row) for row in db.execute(query)]
 
-    def waiting(self) -> int:
+    def count(self, *states: State) -> int:
+        """How many jobs of anybody are in one of these states."""
         with reading(self._engine) as db:
-            return int(db.execute(sa.select(sa.func.count()).where(JOBS.c.state == "queued")).scalar_one())
+            query = sa.select(sa.func.count()).where(JOBS.c.state.in_(states))
+            return int(db.execute(query).scalar_one())
 
     def cancel(self, job_id: str, owner: str | None = None) -> State:
         """Cancel a waiting or running job; a finished one stays as it is. Returns its state."""

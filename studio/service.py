@@ -201,6 +201,10 @@ class Studio:
         """Waiting jobs first, in the order they will run; then the others, newest first."""
         return self._queue.list(owner, limit=limit)
 
+    def unfinished(self) -> int:
+        """How many jobs wait or run on this library, of anybody."""
+        return self._queue.count("queued", "running")
+
     def move(self, job_id: str, place: int, owner: str | None = None) -> None:
         self._queue.move(job_id, place, owner)
 
@@ -226,7 +230,7 @@ class Studio:
     def status(self) -> Status:
         return Status(
             device=self.settings.device,
-            waiting=self._queue.waiting(),
+            waiting=self._queue.count("queued"),
             running=self._runner.running(),
             workers=len(self._runner.pids()),
             models=tuple(name for name in self.catalog.names if self.catalog.ready(name)),

@@ -111,7 +111,7 @@ def test_the_library_is_listed_searched_shown_replayed_exported_and_pruned(home:
     [
         (("create", "smell", "x"), 1, "choose one of: text"),
         (("create", "text", ""), 1, "empty"),
-        (("create", "text", "x", "--engine", "nope"), 1, "choose one of: echo"),
+        (("create", "text", "x", "--engine", "nope"), 1, ", echo, "),
         (("create", "text", "x", "--engine", "echo", "--set", "steps"), 1, "name=value"),
         (("create", "text", "x", "--engine", "echo", "--set", "steps=0"), 1, "between 1 and"),
         (("create", "text", "x", "--template", "nope"), 1, "choose one of: "),

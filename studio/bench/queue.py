@@ -9,7 +9,7 @@ from statistics import median
 from studio.bench.base import Figure, Place, bench
 from studio.service import Studio
 from studio.settings import Settings
-from studio.types import FINAL, Brief, Job
+from studio.types import Brief
 
 USERS = 32
 JOBS_EACH = 10
@@ -59,11 +59,9 @@ def _round(studio: Studio) -> tuple[float, float, int]:
         for number in range(JOBS_EACH)
         for user in range(USERS)
     }
-    jobs: list[Job] = []
-    while time.time() - began < 120 and not (jobs and all(job.state in FINAL for job in jobs)):
+    while time.time() - began < 120 and studio.unfinished():
         time.sleep(0.02)
-        if not ((status := studio.status()).waiting or status.running):
-            jobs = [job for job in studio.jobs(limit=10_000) if job.id in mine]
+    jobs = [job for job in studio.jobs(limit=10_000) if job.id in mine]
     done = sorted((job.finished_at, job.owner) for job in jobs if job.finished_at and job.state == "done")
     if not done:
         return 0.0, 1.0, len(mine)
