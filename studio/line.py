@@ -8,6 +8,7 @@ cannot be saved on any path. Scores are taken from the sealed file: they describ
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -57,6 +58,7 @@ class Line:
         self.residents: Residents[Engine] = Residents(settings.memory_budget_mb)
         self._device = pick_device(self.settings)
         self._recent: dict[tuple[str, str], deque[Path]] = {}
+        self._listing = threading.Lock()
 
     def produce(self, job: Job) -> Iterator[Progress | Asset | Drawn]:
         """All that happens to one brief. Assets come best first; an interrupted job may run again."""
@@ -182,10 +184,12 @@ class Line:
 
     def _last_made(self, job: Job) -> deque[Path]:
         """The last outputs of this person and kind since the start; of the last MOST_LISTS such lists."""
-        recent = self._recent.pop((job.owner, job.brief.kind), None) or deque(maxlen=RECENT)
-        self._recent[job.owner, job.brief.kind] = recent
-        while len(self._recent) > MOST_LISTS:
-            del self._recent[next(iter(self._recent))]
+        key = job.owner, job.brief.kind
+        with self._listing:
+            recent = self._recent.pop(key, None)
+            self._recent[key] = recent = deque(maxlen=RECENT) if recent is None else recent
+            while len(self._recent) > MOST_LISTS:
+                del self._recent[next(iter(self._recent))]
         return recent
 
     def _inputs(self, brief: Brief) -> tuple[list[Asset], tuple[str, ...]]:
