@@ -35,7 +35,7 @@ from studio.requests import Request, resolve
 from studio.safety.base import guards
 from studio.settings import Settings
 from studio.templates import Template, read_templates
-from studio.types import Asset, Brief, Draft, Job, LicenceNote, ModelUse, Progress
+from studio.types import Asset, Brief, Draft, Job, LicenceNote, ModelUse, Progress, Scorecard
 from studio.uploads import Uploads
 
 RECENT = 12
@@ -80,12 +80,8 @@ class Line:
             for step in self._draw(
                 replace(job, brief=replace(brief, inputs=paths), token_mark=mark), request
             ):
-                if isinstance(step, Progress):
-                    fraction = None if step.fraction is None else 0.9 * step.fraction
-                    yield replace(previews.sealed(step), fraction=fraction)
-                    continue
-                if isinstance(step, Drawn):
-                    yield step
+                if not isinstance(step, Draft):
+                    yield _on_the_way(previews.sealed(step)) if isinstance(step, Progress) else step
                     continue
                 draft = _with_disclaimer(step, request.template)
                 self._check(draft)
@@ -130,6 +126,31 @@ class Line:
         with self.residents.use(model.name, model.memory_mb, load) as engine:
             yield from engine.generate(job)
 
+    def _cards(
+        self, request: Request, finished: Sequence[tuple[Draft, Sealed]], recent: Sequence[Path]
+    ) -> list[Scorecard]:
+        """One scorecard a sealed file, each beside the other candidates and what was made lately."""
+        paths = [sealed.path for _, sealed in finished]
+        return [
+            make_scorecard(
+                Sample(
+                    sealed.path,
+                    draft.kind,
+                    sealed.media_type,
+                    # What names an edit is no script that was to be spoken.
+                    replace(request.brief, prompt="") if draft.edits else request.brief,
+                    {**draft.facts, **sealed.fidelity},
+                    others=tuple(path for path in paths if path != sealed.path),
+                    recent=tuple(recent),
+                    required=request.required,
+                    forbidden=request.forbidden,
+                ),
+                self.catalog,
+                self.settings,
+            )
+            for draft, sealed in finished
+        ]
+
     def _keep(
         self,
         job: Job,
@@ -137,33 +158,8 @@ class Line:
         finished: Sequence[tuple[Draft, Sealed]],
         parents: tuple[str, ...],
     ) -> Iterator[Asset]:
-        samples = [
-            Sample(
-                sealed.path,
-                draft.kind,
-                sealed.media_type,
-                # What names an edit is no script that was to be spoken.
-                replace(request.brief, prompt="") if draft.edits else request.brief,
-                {**draft.facts, **sealed.fidelity},
-                required=request.required,
-                forbidden=request.forbidden,
-            )  # fmt: skip
-            for draft, sealed in finished
-        ]
-        paths = [sample.path for sample in samples]
         recent = self._last_made(job)
-        cards = [
-            make_scorecard(
-                replace(
-                    sample,
-                    others=tuple(path for path in paths if path != sample.path),
-                    recent=tuple(recent),
-                ),
-                self.catalog,
-                self.settings,
-            )
-            for sample in samples
-        ]
+        cards = self._cards(request, finished, recent)
         for place in rank(cards, request.brief.kind):
             draft, sealed = finished[place]
             asset = self.library.add(
@@ -207,6 +203,11 @@ class Line:
     def _check(self, thing: Brief | Draft) -> None:
         for guard in self.guards:
             guard.check(thing)
+
+
+def _on_the_way(step: Progress) -> Progress:
+    """Drawing is most of a job, not all of it."""
+    return step if step.fraction is None else replace(step, fraction=0.9 * step.fraction)
 
 
 def _allow(brief: Brief, licence: LicenceNote) -> None:
