@@ -19,6 +19,9 @@ from studio.quality.bootstrap import LEAST, holm, paired_p, unpaired_p
 from studio.settings import Settings
 from studio.types import Better, Kind
 
+ALPHA = 0.05
+NO_DIFFERENCE = "no difference shown"
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -124,8 +127,8 @@ def _by_overlap(
 
 
 def _verdict(one: Difference, p: float) -> str:
-    if p >= 0.05:
-        return "no difference shown"
+    if p >= ALPHA:
+        return NO_DIFFERENCE
     up = one.second > one.first
     if one.better == "neither":
         return "the second is higher" if up else "the second is lower"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
+from datetime import datetime
 from html import escape
 from io import StringIO
 from pathlib import Path
@@ -13,15 +15,17 @@ from typing import Any
 
 from studio.errors import BadInput
 from studio.quality.batch import Distribution, Evaluation
-from studio.quality.batch_compare import Comparison
+from studio.quality.batch_compare import ALPHA, NO_DIFFERENCE, Comparison
 from studio.quality.plots import bars, intervals
 from studio.types import Score
 
 STYLE = """
 :root { color-scheme: light dark; --line: #8884; --ink: #2563eb }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem }
-table { border-collapse: collapse; width: 100%; margin: 1rem 0 2rem }
+.wide { overflow-x: auto; margin: 1rem 0 2rem } table { border-collapse: collapse; width: 100% }
 th, td { text-align: left; padding: .4rem .8rem .4rem 0; border-bottom: 1px solid var(--line); vertical-align: top }
+h1 { overflow-wrap: anywhere } tr > :first-child { min-width: 8.5rem } tr.told td { font-weight: 600 }
+@media (max-width: 40rem) { h1 { font-size: 1.4rem } th, td { padding-right: .5rem; font-size: .875rem } }
 td.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap }
 small { opacity: .75; font-weight: 400 } svg { fill: var(--ink); stroke: var(--ink); max-width: 100%; min-width: 11rem }
 svg text { fill: currentColor; stroke: none; font-size: 11px }
@@ -35,7 +39,7 @@ def write_report(found: Evaluation, folder: Path) -> None:
         f"{found.kind.capitalize()}: {found.candidates}",
         f"{found.n:,} outputs"
         + (f", against {found.n_references:,} of {found.references}" if found.references else "")
-        + f" · {found.created_at}",
+        + f" · {_moment(found.created_at)}",
         _figures(found.scores) + _spreads(found.distributions) + _reasons(found.withheld),
     )
     _write(folder, "report.html", page)
@@ -51,24 +55,29 @@ def write_report(found: Evaluation, folder: Path) -> None:
 
 def write_comparison(found: Comparison, folder: Path) -> None:
     """As `write_report`, for two sets: report.html, report.json and differences.csv. Raises BadInput."""
+    told = sorted(found.differences, key=lambda one: (one.p_holm >= ALPHA, one.p_holm))
     rows = "".join(
-        f"<tr><th>{escape(one.name)}<br><small>{ARROW[one.better]}</small></th>"
-        f"<td class=n>{one.first:,.3f}</td><td class=n>{one.second:,.3f}</td><td>{escape(one.unit)}</td>"
-        f"<td class=n>{one.p_holm:.3f}</td><td>{escape(one.verdict)}<br><small>{one.test}, N = {one.n[0]}, {one.n[1]}"
-        "</small></td></tr>"
-        for one in found.differences
+        f"<tr{' class=told' if one.p_holm < ALPHA else ''}><th{_title(one.name)}<br>"
+        f"<small>{escape(one.unit)}; {ARROW[one.better]}</small></th>"
+        f"<td class=n>{one.first:,.4g}</td><td class=n>{one.second:,.4g}</td>"
+        f"<td>{escape(one.verdict)}<br><small>p = {one.p_holm:.3f}; {one.test}, N = {one.n[0]}, {one.n[1]}</small>"
+        "</td></tr>"
+        for one in told
     )
     table = (
-        "<h2>Differences</h2><table><tr><th>score</th><th>first</th><th>second</th><th>unit</th>"
-        f"<th>p (Holm)</th><th></th></tr>{rows}</table>"
+        f"<h2>Differences</h2><p>{_summary(found)}</p><div class=wide><table>"
+        "<tr><th>score</th><th>first, mean</th><th>second, mean</th><th>verdict</th></tr>"
+        f"{rows}</table></div>"
     )
     both = "".join(
-        f"<h2>{escape(side.candidates)}</h2>{_spreads(side.distributions)}"
-        for side in (found.first, found.second)
+        f"<h2>The {place}: {escape(side.candidates)}</h2>{_spreads(side.distributions)}"
+        for place, side in (("first", found.first), ("second", found.second))
     )
     title = f"{found.first.candidates} against {found.second.candidates}"
     _write(
-        folder, "report.html", _page(title, found.first.created_at, table + _reasons(found.withheld) + both)
+        folder,
+        "report.html",
+        _page(title, _moment(found.first.created_at), table + _reasons(found.withheld) + both),
     )
     _write(folder, "report.json", json.dumps(asdict(found), indent=1, ensure_ascii=False))
     head = [
@@ -103,35 +112,62 @@ def _page(title: str, below: str, body: str) -> str:
     )
 
 
+def _moment(stamp: str) -> str:
+    return f"{datetime.fromisoformat(stamp):%Y-%m-%d, %H:%M} UTC"
+
+
+def _title(name: str) -> str:
+    """The inside of a cell with a score's name as words, its own name on hovering.
+
+    "claims_to_check" is "Claims to check"; "BLEU" and "chrF" stay.
+    """
+    words = name.replace("_", " ")
+    shown = words[:1].upper() + words[1:] if words.islower() else words
+    return f' title="{escape(name)}">{escape(shown)}'
+
+
+def _summary(found: Comparison) -> str:
+    """How many figures tell the sets apart, before the table of all of them."""
+    counts = Counter(one.verdict for one in found.differences)
+    parts = [
+        f"{count} with no difference shown" if verdict == NO_DIFFERENCE else f"{count} where {verdict}"
+        for verdict, count in sorted(counts.items(), key=lambda one: (one[0] == NO_DIFFERENCE, -one[1]))
+    ]
+    return (
+        f"Of {len(found.differences)} figures: {escape(', '.join(parts))}. A difference counts where p, corrected for "
+        f"so many figures (Holm), is under {ALPHA:g}."
+        if parts
+        else "No figure can tell these sets apart."
+    )
+
+
 def _figures(scores: Sequence[Score]) -> str:
     if not scores:
         return ""
     rows = "".join(
-        f"<tr><th>{escape(s.name)}<br><small>{ARROW[s.better]}</small></th><td class=n>{s.value:,.3f}</td>"
+        f"<tr><th{_title(s.name)}<br><small>{ARROW[s.better]}</small></th><td class=n>{s.value:,.4g}</td>"
         f"<td>{escape(s.unit)}</td><td>{intervals(s.value, s.interval)}</td>"
         f"<td>{escape(s.domain)}<br><small>{escape(_made_by(s))}</small></td></tr>"
         for s in scores
     )
-    return f"<h2>The set as a whole</h2><table>{rows}</table>"
+    return f"<h2>The set as a whole</h2><div class=wide><table>{rows}</table></div>"
 
 
 def _spreads(distributions: Sequence[Distribution]) -> str:
     rows = "".join(
-        f"<tr><th>{escape(d.name)}<br><small>{ARROW[d.better]}</small></th>"
+        f"<tr><th{_title(d.name)}<br><small>{ARROW[d.better]}</small></th>"
         f"<td>{bars(d.values, f'{d.name} of {d.n} outputs')}</td>"
         f"<td>mean {d.mean:,.3g}{_range(d.interval)} {escape(d.unit)}<br>"
         f"<small>median {d.quartiles[1]:,.3g}, quartiles {d.quartiles[0]:,.3g}–{d.quartiles[2]:,.3g}; N = {d.n:,}"
         f"{_missing(d)}<br>{escape(d.domain)}</small></td></tr>"
         for d in distributions
     )
-    return f"<h2>Output by output</h2><table>{rows}</table>" if rows else ""
+    return f"<h2>Output by output</h2><div class=wide><table>{rows}</table></div>" if rows else ""
 
 
 def _reasons(withheld: dict[str, str]) -> str:
-    rows = "".join(
-        f"<tr><th>{escape(name)}</th><td>{escape(why)}</td></tr>" for name, why in withheld.items()
-    )
-    return f"<h2>Withheld</h2><table>{rows}</table>" if rows else ""
+    rows = "".join(f"<tr><th{_title(name)}</th><td>{escape(why)}</td></tr>" for name, why in withheld.items())
+    return f"<h2>Withheld</h2><div class=wide><table>{rows}</table></div>" if rows else ""
 
 
 def _range(interval: tuple[float, float] | None) -> str:
@@ -147,7 +183,10 @@ def _missing(d: Distribution) -> str:
 
 
 def _made_by(score: Score) -> str:
-    return score.version if score.model == "none" else f"{score.model} {score.version}"
+    """Model and version; where no model was needed only the standard's name, if there is one."""
+    if score.model == "none":
+        return "" if score.version == "1" else score.version
+    return f"{score.model} {score.version}"
 
 
 # --- Files ----------------------------------------------------------------------------------------
