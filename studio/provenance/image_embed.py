@@ -30,7 +30,7 @@ _FLAT, _OTHER = (1.1, 1.3, 4.0), (1.0, 3.0, 5.0)
 _AIM = 1.2
 _CREST = 1.6  # times the root mean square: the highest a blue wave rises
 _MIN_PSNR = 42.5
-_LEAST_LUMA, _TEXTURED = 0.1, 0.02  # levels; a share of the picture
+_LEAST_LUMA, _SOME, _TEXTURED = 0.1, 0.01, 0.15  # levels; a share of the picture
 _BRIGHT, _MUCH = 170, 0.25  # blue that white swallows at ×1.5; share of a picture
 _LIT = tuple(min(255, round(1.5 * level)) for level in range(256))
 
@@ -47,7 +47,7 @@ def marked(pixels: Pixels, message: bytes, key: bytes, strength: float = STRENGT
         result = work.changed(meant.pattern, lifted.astype(np.complex64), louder)
         if turn == PASSES - 1:
             break
-        came = [meant.came(meant.soft(view, luma=work.luma)) for view in work.views(result)]
+        came = [meant.came(meant.soft(view, luma=work.textured)) for view in work.views(result)]
         short = ample - min(map(clearness, came))
         if short <= 0:
             break
@@ -58,7 +58,7 @@ def marked(pixels: Pixels, message: bytes, key: bytes, strength: float = STRENGT
 
 
 class _Work:
-    """One picture and what every pass over it needs; `luma` tells whether it has texture for luma waves, `flat`
+    """One picture and what every pass over it needs; `textured` tells whether luma waves count, `flat`
     whether wide even fills make up much of it, which are helped less by strength than by their tipping."""
 
     def __init__(self, pixels: Pixels, strength: float) -> None:
@@ -68,7 +68,8 @@ class _Work:
         height, width = rgb.shape[:2]
         self._size = width, height
         self._rooms = strength * allowances(rgb)
-        self.luma = bool((self._rooms[LUMA] > _LEAST_LUMA).mean() > _TEXTURED)
+        textured = float((self._rooms[LUMA] > _LEAST_LUMA).mean())
+        self._luma, self.textured = textured > _SOME, textured > _TEXTURED
         self._bright = bool((rgb[::4, ::4, 2] > _BRIGHT).mean() > _MUCH)
         self._seen = pixels[..., 3] / np.float32(255) if pixels.shape[2] == 4 else None
         tips = tipping(rgb)
@@ -88,16 +89,17 @@ class _Work:
             self._rooms[at] * _crested(render(pattern.points[at], lifted[at], rows, columns, scale))
             for at in (SLOW, QUICK)
         )
-        blue, luma = louder * (slow + quick), self._rooms[LUMA] if self.luma else np.zeros(1, np.float32)
+        blue, luma = louder * (slow + quick), self._rooms[LUMA] if self._luma else np.zeros(1, np.float32)
         power = float((blue**2).mean() / 3 + (luma**2).mean())
         share = min(1.0, (255**2 * 10 ** (-_MIN_PSNR / 10) / max(power, 1e-9)) ** 0.5)
         clear = louder * share * self._edge
         moved = np.clip(self._blue, clear, 255 - clear) + self._stretched(share * blue)
         result = self._pixels.copy()
-        if self.luma:
+        if self._luma:
             waves = render(pattern.points[LUMA], lifted[LUMA], height, width, (whole, whole))
             waves *= self._stretched(share * luma)
-            result[..., :2] = _dithered(self._pixels[..., :2] + waves[..., None])
+            for channel in (0, 1):
+                result[..., channel] = _dithered(self._pixels[..., channel] + waves)
             moved += waves
         result[..., 2] = _dithered(moved)
         return result
@@ -129,7 +131,7 @@ def _dithered(values: Floats) -> Pixels:
     """uint8: values rounded up or down by the dither's pattern."""
     import numpy as np
 
-    height, width = values.shape[:2]
+    height, width = values.shape
     step = np.tile(np.array(BAYER, np.float32), (-(-height // 4), -(-width // 4)))[:height, :width]
     return np.asarray(np.clip(values, 0, 255) + (step[..., None] if values.ndim == 3 else step)).astype(
         np.uint8

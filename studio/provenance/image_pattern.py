@@ -127,7 +127,9 @@ def render(points: Ints, values: Complexes, height: int, width: int, scale: tupl
     down = unit(np.outer((np.arange(height) + 0.5) / (TILE * scale[0]), np.arange(reach + 1)))
     right = unit(np.outer(np.arange(-reach, reach + 1), (np.arange(width) + 0.5) / (TILE * scale[1])))
     left = down @ table
-    return np.asarray(left.real @ right.real - left.imag @ right.imag, np.float32)
+    # Side by side, so that one product of real matrices does it.
+    rows = np.concatenate([left.real, -left.imag], axis=1)
+    return np.asarray(rows @ np.concatenate([right.real, right.imag]), np.float32)
 
 
 def unit(turns: NDArray[np.float64]) -> Complexes:
