@@ -193,6 +193,8 @@ _LETTERS = {
     "ᵊ": "ə", "T": "ɾ", "—": ",", "…": ".", "“": '"', "”": '"',
 }  # fmt: skip
 _VOWEL = "[AIOQWYaiuæɑɒɔəɛɜɪʊʌᵻɐᵊeo]"
+# These voices say "sixty-eight" as two words, both stressed; as one, "six point eight" is heard.
+_TENS = re.compile("(?:tw.ɛnti|θ.ɜɹɾi|f.ɔɹɾi|f.ɪfti|s.ɪksti|s.ɛvənti|.Aɾi|n.Indi)(?=[a-zθˈˌ])")
 _WEAK = {"ði": "ðɪ", "ˌɔn": "ˌɔn"}  # said shorter than their letters
 
 
@@ -206,6 +208,8 @@ def to_ipa(phonemes: str) -> str:
 def _word(word: str) -> str:
     if word in _WEAK:
         return _WEAK[word]
+    if tens := _TENS.match(word):
+        word = f"{tens[0]} {word[tens.end() :]}".replace("ˌ", "ˈ")
     word = re.sub(rf"əɹ(?=[ˈˌ]?{_VOWEL})", "ɚɹ", re.sub(rf"ɜɹ(?=[ˈˌ]?{_VOWEL})", "ɜːɹ", word))
     word = word.replace("əɹ", "ɚ").replace("ɜɹ", "ɜː")
     word = re.sub(r"([uɑɔ])(?!ː|ɪ)", r"\1ː", word)
