@@ -20,7 +20,7 @@ from studio.catalog import Catalog
 from studio.engines.base import Device
 from studio.engines.text_llama import TextLlama
 from studio.provenance.text_mark import TextMark
-from studio.quality.base import Sample
+from studio.quality.base import Sample, metrics
 from studio.quality.card import make_scorecard
 from studio.settings import Settings
 from studio.types import Brief, Draft, Job
@@ -60,6 +60,7 @@ def measure(place: Place, pairs: int) -> list[Figure]:
 
     settings = Settings.read(home=place.folder, device="cpu")
     catalog = Catalog.read(settings)
+    list(metrics)  # all loaded now: nothing may fail once the texts are written
     briefs = [
         Brief(
             "text",
