@@ -17,6 +17,7 @@ from studio.types import Kind, Score
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from threadpoolctl import ThreadpoolController
 
     Floats = NDArray[np.float32]
 
@@ -47,6 +48,13 @@ def _interpolation(times: int) -> tuple[Floats, float, float]:
     return matrix.reshape(len(matrix), -1), float(phases[REACH, 0]), most
 
 
+@lru_cache(maxsize=1)
+def _threads() -> ThreadpoolController:
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
+
+
 def true_peak(channel: Floats, times: int) -> float:
     """The largest absolute value of `channel` (frames,), at least one frame, at `times` ≥ 2 its sample rate."""
     import numpy as np
@@ -61,12 +69,14 @@ def true_peak(channel: Floats, times: int) -> float:
     last = (len(channel) - (count - 1) * BLOCK) * (times - 1)
     peak, done = itself * float(size.max()), 0
     order = np.argsort(-bound)
-    while done < count and bound[order[done]] > peak:
-        blocks = order[done : done + (NEXT if done else FIRST)]
-        between = segments[blocks] @ matrix
-        between[blocks == count - 1, last:] = 0  # what rings on after the last sample
-        peak = max(peak, float(between.max()), -float(between.min()))
-        done += len(blocks)
+    # One thread: BLAS threads spin, and beside a busy model two are ten times slower than one.
+    with _threads().limit(limits=1, user_api="blas"):
+        while done < count and bound[order[done]] > peak:
+            blocks = order[done : done + (NEXT if done else FIRST)]
+            between = segments[blocks] @ matrix
+            between[blocks == count - 1, last:] = 0  # what rings on after the last sample
+            peak = max(peak, float(between.max()), -float(between.min()))
+            done += len(blocks)
     return peak
 
 
