@@ -1,4 +1,7 @@
-"""Sound from text by diffusion: Stable Audio (Evans et al. 2024) and AudioLDM 2 (Liu et al. 2023) through diffusers."""
+"""Sound from text by diffusion: Stable Audio (Evans et al. 2024) through diffusers.
+
+What is not here: AudioLDM 2, whose pipeline does not run with transformers 5.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,6 @@ class Family:
 
 FAMILIES = {
     "StableAudioPipeline": Family("audio_end_in_s", "vae"),
-    "AudioLDM2Pipeline": Family("audio_length_in_s", "vocoder"),
 }
 
 
