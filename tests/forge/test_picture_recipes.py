@@ -91,14 +91,33 @@ def test_signet_align_learns_and_loads(data: Path, tmp_path: Path) -> None:
     torch.testing.assert_close(vectors.norm(dim=-1), torch.ones(1))
 
 
-def test_an_untrained_upscaler_is_a_bilinear_enlargement() -> None:
+def test_the_upscaler_begins_as_a_smooth_enlargement_and_mixes_only_what_is_near() -> None:
     from studio.nets.upscaler import Upscaler
 
-    picture = torch.rand(1, 3, 64, 64) * 2 - 1
-    model = Upscaler()
-    enlarged = torch.nn.functional.interpolate(picture, scale_factor=8, mode="bilinear")
-    torch.testing.assert_close(model(picture)[:, :3], enlarged)
-    assert model.cut_out(picture).shape == (1, 4, 512, 512)
+    torch.manual_seed(0)
+    model = Upscaler(width=8, depth=1).eval()
+    ramp = torch.linspace(-1, 1, 16).expand(1, 3, 16, 16)
+    enlarged = torch.nn.functional.interpolate(ramp, scale_factor=8, mode="bilinear")
+    with torch.no_grad():
+        drawn = model(ramp)
+        assert drawn.shape == (1, 4, 128, 128)
+        assert (drawn[:, :3] - enlarged).abs().max() < 0.12
+        torch.nn.init.zeros_(model.source.weight)
+        torch.nn.init.normal_(
+            model.weights.weight, std=5.0
+        )  # whatever it learnt, colours are mixed, not made
+        mixed = model(ramp)[0, 0]
+    low = (
+        -torch.nn.functional.max_pool2d(-ramp[:, :1], 3, 1, 1)[0, 0]
+        .repeat_interleave(8, 0)
+        .repeat_interleave(8, 1)
+    )
+    high = (
+        torch.nn.functional.max_pool2d(ramp[:, :1], 3, 1, 1)[0, 0]
+        .repeat_interleave(8, 0)
+        .repeat_interleave(8, 1)
+    )
+    assert (mixed >= low - 1e-5).all() and (mixed <= high + 1e-5).all()
 
 
 @pytest.mark.parametrize("name", ["pretrain_diffusion", "pretrain_upscaler"])
