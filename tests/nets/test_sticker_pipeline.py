@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -183,3 +184,15 @@ def test_without_the_upscaler_it_is_as_small_as_it_is_drawn(pipeline: SignetStic
     assert made().images[0].size == (512, 512)
     with pytest.raises(BadInput, match="switch upscale on or transparent off"):
         made(upscale=False, transparent=True)
+
+
+def test_it_draws_in_sixteen_bits(pipeline: SignetStickerPipeline) -> None:
+    small = SignetStickerPipeline(**{
+        name: copy.deepcopy(part).to(torch.bfloat16) if isinstance(part, torch.nn.Module) and name != "text_encoder" else part
+        for name, part in pipeline.components.items()
+    })  # fmt: skip
+    small.set_progress_bar_config(disable=True)
+    drawn = small(
+        "red apple", num_inference_steps=2, generator=torch.Generator().manual_seed(1), output_type="pt"
+    ).images
+    assert drawn.shape == (1, 3, 512, 512) and torch.isfinite(drawn).all()
