@@ -16,7 +16,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -34,6 +34,10 @@ Line = Callable[[Job], Iterator[Progress | Asset | Drawn]]
 OpenLine = Callable[[Settings, str], Line]
 
 MOST_AT_ONCE = 64
+FINISHING = max(2, (os.cpu_count() or 2) // 4)
+"""Jobs of one worker that are sealed, scored and kept at the same time. It is Python, bound by one lock: more threads
+only hand that lock about (measured: 3 give a fifth more jobs a second than 16)."""
+_FINISHING = threading.BoundedSemaphore(FINISHING)
 LOG_BYTES = 5_000_000
 
 # --- In the worker process ------------------------------------------------------------------------
@@ -86,9 +90,13 @@ def _opened(open_line: OpenLine, settings: Settings, device: str) -> Line:
 
 def _events(line: Line, job: Job, settings: Settings) -> Iterator[bytes]:
     """What the line says of a job, pickled, and its end, whatever happens."""
+    finishing = ExitStack()
     try:
-        for event in line(job):
-            yield pickle.dumps(event)
+        with finishing:
+            for event in line(job):
+                yield pickle.dumps(event)
+                if isinstance(event, Drawn):
+                    finishing.enter_context(_FINISHING)
         ended = Ended(job.id, "cancelled" if job.cancelled else "done")
     except Cancelled:
         ended = Ended(job.id, "cancelled")
