@@ -21,6 +21,7 @@ from studio.errors import BadInput
 from studio.forge.base import recipes
 from studio.forge.captions import STYLES
 from studio.forge.loop import LoopOptions, Rows, Task, train
+from studio.forge.parts import load_part
 from studio.forge.pictures import CAPTIONS, PictureData
 from studio.forge.pretrain_autoencoder import grid
 from studio.forge.pretrain_diffusion import encode_all
@@ -65,10 +66,9 @@ class Distil:
 
         folder, coder = _folders(options)
         torch.manual_seed(options.seed)
-        teacher = (
-            StickerTransformer.from_pretrained(folder, torch_dtype=torch.float32).eval().requires_grad_(False)
-        )
-        autoencoder = Autoencoder.from_pretrained(coder, torch_dtype=torch.float32).eval()
+        teacher = load_part(StickerTransformer, folder, "teacher", "pretrain_diffusion").eval()
+        teacher.requires_grad_(False)
+        autoencoder = load_part(Autoencoder, coder, "autoencoder", "pretrain_autoencoder").eval()
         student = copy.deepcopy(teacher).requires_grad_(True)
         student.save_config(track.folder)
         task = DistilTask(PictureData(data), student, teacher, autoencoder, options)

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from studio.errors import BadInput
 from studio.forge.base import recipes
 from studio.forge.captions import STYLES
 from studio.forge.loop import LoopOptions, Rows, Task, train
+from studio.forge.parts import load_part
 from studio.forge.pictures import CAPTIONS, PictureData
 from studio.forge.pretrain_autoencoder import grid
 from studio.forge.pretrain_diffusion import encode_all
@@ -59,12 +59,10 @@ class Gan:
         from studio.nets.autoencoder import Autoencoder
         from studio.nets.stylegan import StyleGenerator
 
-        if not options.autoencoder:
-            raise BadInput(
-                "Choose the autoencoder: --set autoencoder=FOLDER (train it with pretrain_autoencoder)."
-            )
         torch.manual_seed(options.seed)
-        autoencoder = Autoencoder.from_pretrained(options.autoencoder).eval()
+        autoencoder = load_part(
+            Autoencoder, options.autoencoder, "autoencoder", "pretrain_autoencoder"
+        ).eval()
         model = StyleGenerator(latent=autoencoder.config.latent, width=options.width)
         model.save_config(track.folder)
         if train(GanTask(PictureData(data), model, autoencoder, options), options, track).finished:

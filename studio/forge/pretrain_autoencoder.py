@@ -14,6 +14,7 @@ import numpy as np
 
 from studio.forge.base import recipes
 from studio.forge.loop import LoopOptions, Rows, Task, train
+from studio.forge.parts import load_part
 from studio.forge.pictures import PictureData
 from studio.forge.track import Track
 from studio.options import option
@@ -52,7 +53,7 @@ class PretrainAutoencoder:
 
         torch.manual_seed(options.seed)
         model = (
-            Autoencoder.from_pretrained(options.start_from)
+            load_part(Autoencoder, options.start_from, "start_from", "pretrain_autoencoder")
             if options.start_from
             else Autoencoder(latent=options.latent)
         )

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from studio.errors import BadInput
 from studio.forge.base import recipes
 from studio.forge.captions import STYLES
 from studio.forge.loop import LoopOptions, Rows, Task, train
+from studio.forge.parts import load_part
 from studio.forge.pictures import CAPTIONS, PictureData
 from studio.forge.pretrain_autoencoder import grid
 from studio.forge.track import Track
@@ -56,14 +56,12 @@ class PretrainDiffusion:
         from studio.nets.autoencoder import Autoencoder
         from studio.nets.transformer import StickerTransformer
 
-        if not options.autoencoder:
-            raise BadInput(
-                "Choose the autoencoder: --set autoencoder=FOLDER (train it with pretrain_autoencoder)."
-            )
         torch.manual_seed(options.seed)
-        autoencoder = Autoencoder.from_pretrained(options.autoencoder).eval()
+        autoencoder = load_part(
+            Autoencoder, options.autoencoder, "autoencoder", "pretrain_autoencoder"
+        ).eval()
         if options.start_from:
-            model = StickerTransformer.from_pretrained(options.start_from)
+            model = load_part(StickerTransformer, options.start_from, "start_from", "pretrain_diffusion")
         else:
             shape = {"width": options.width, "depth": options.depth, "heads": options.heads}
             model = StickerTransformer(latent=autoencoder.config.latent, **shape)

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from studio.errors import BadInput
 from studio.forge.base import recipes
 from studio.forge.loop import LoopOptions, Rows, Task, train
+from studio.forge.parts import load_part
 from studio.forge.pictures import SOURCES, PictureData, artwork, concepts, flatten
 from studio.forge.pretrain_autoencoder import psnr
 from studio.forge.track import Track
@@ -61,17 +61,16 @@ class PretrainUpscaler:
         from studio.nets.autoencoder import Autoencoder
         from studio.nets.upscaler import Upscaler
 
-        if not options.autoencoder:
-            raise BadInput(
-                "Choose the autoencoder: --set autoencoder=FOLDER (train it with pretrain_autoencoder)."
-            )
+        autoencoder = load_part(
+            Autoencoder, options.autoencoder, "autoencoder", "pretrain_autoencoder"
+        ).eval()
         draw_large(data, options.pictures)
         torch.manual_seed(options.seed)
         model = Upscaler(width=options.width, depth=options.depth)
         if options.start_from:
-            model = Upscaler.from_pretrained(Path(options.start_from).expanduser(), torch_dtype=torch.float32)
+            model = load_part(Upscaler, options.start_from, "start_from", "pretrain_upscaler")
         model.save_config(track.folder)
-        task = UpscalerTask(PictureData(data), model, Autoencoder.from_pretrained(options.autoencoder).eval())
+        task = UpscalerTask(PictureData(data), model, autoencoder)
         if train(task, options, track).finished:
             model.save_pretrained(track.folder / "upscaler")
         return track.folder / "upscaler"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 import torch
 from test_pictures import write_data
 
-from studio.errors import BadInput
+from studio.errors import BadInput, ModelBroken
 from studio.forge.base import recipes
 from studio.forge.track import Track, read_curve
 from studio.options import read_options
@@ -124,3 +125,24 @@ def test_the_upscaler_begins_as_a_smooth_enlargement_and_mixes_only_what_is_near
 def test_without_an_autoencoder_they_say_what_to_train_first(name: str, data: Path, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="train it with pretrain_autoencoder"):
         run(name, data, tmp_path)
+
+
+def test_parts_come_from_whole_folders_of_this_machine(data: Path, autoencoder: Path, tmp_path: Path) -> None:
+    def begin(coder: Path | str, **more: Any) -> None:
+        run("pretrain_diffusion", data, tmp_path / "run", autoencoder=str(coder), **more)
+
+    with pytest.raises(BadInput, match="holds no model; give the folder that pretrain_autoencoder wrote"):
+        begin("nobody/nothing")  # no hub is asked
+    pickled = tmp_path / "pickled"
+    shutil.copytree(autoencoder, pickled, ignore=shutil.ignore_patterns("*.safetensors"))
+    (pickled / "diffusion_pytorch_model.bin").write_bytes(b"\x80\x04.")
+    with pytest.raises(BadInput, match="holds no model"):
+        begin(pickled)
+    torn = tmp_path / "torn"
+    shutil.copytree(autoencoder, torn)
+    weights = torn / "diffusion_pytorch_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1000])
+    with pytest.raises(ModelBroken):
+        begin(torn)
+    with pytest.raises(BadInput, match="does not fit StickerTransformer"):
+        begin(autoencoder, start_from=str(autoencoder))
