@@ -16,6 +16,7 @@ from typing import Any
 
 from studio.bench.base import RUNS, Figure, Place, bench, paired
 from studio.catalog import Catalog, Model
+from studio.engines.devices import fast_bfloat16
 from studio.service import Studio
 from studio.settings import Settings
 from studio.types import Brief, Draft, Job, Progress
@@ -56,7 +57,8 @@ def _bare(model: Model) -> Any:
 
     from studio.nets.sticker_pipeline import SignetStickerPipeline
 
-    pipeline = SignetStickerPipeline.from_pretrained(model.folder, dtype=torch.float32)
+    dtype = torch.bfloat16 if fast_bfloat16("cpu") else torch.float32  # as the studio's engine chooses
+    pipeline = SignetStickerPipeline.from_pretrained(model.folder, dtype=dtype)
     pipeline.set_progress_bar_config(disable=True)
     return lambda seed: pipeline(PROMPT, generator=torch.Generator().manual_seed(seed))
 

@@ -54,6 +54,20 @@ def cpu() -> Device:
     return Device("cpu", _processor(), total // _MB, free // _MB)
 
 
+def fast_bfloat16(device: str) -> bool:
+    """Whether the device called `device` multiplies matrices of bfloat16 in hardware.
+
+    A processor does with AVX-512 BF16 or AMX; without them it takes each number apart and is slower than in
+    32 bit. ARM's bf16 has not been measured, so it does not count.
+    """
+    import torch
+
+    if device.startswith("cuda"):
+        return bool(torch.cuda.is_bf16_supported())
+    able = torch.cpu.get_capabilities() if device == "cpu" else {}
+    return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
+
+
 def _named_cuda(wanted: str) -> Device:
     cards = _cuda_cards()
     name = wanted if ":" in wanted else f"{wanted}:0"

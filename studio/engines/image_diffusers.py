@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 
 from studio.catalog import Model
 from studio.engines.base import Device, engines
-from studio.engines.devices import pick_device
+from studio.engines.devices import fast_bfloat16, pick_device
 from studio.engines.image_addons import add_lora, controlled, lora_file, remove_lora
 from studio.engines.image_call import arguments, cannot, task_of
 from studio.engines.image_embeddings import Embeddings, cache_embeddings, forget_embeddings
@@ -235,19 +235,14 @@ class Diffusers:
             vae.enable_tiling()
 
     def _planned(self, megapixels: float, count: int) -> Plan:
-        bfloat16 = False
         device = self._device
-        if device.name.startswith("cuda"):
-            import torch
-
-            bfloat16 = torch.cuda.is_bf16_supported()
         loaded = self._plan is not None
         if loaded:  # the weights are in place, so what is free now is for the pictures
             device = pick_device(self._settings)
         free = device.free_mb + self._resident_mb()
         return plan(
             round(2 * self._weight.total), free, device.name, largest_mb=round(2 * self._weight.largest),
-            megapixels=megapixels, count=count, bfloat16=bfloat16,
+            megapixels=megapixels, count=count, bfloat16=fast_bfloat16(device.name),
         )  # fmt: skip
 
     def _resident_mb(self) -> int:

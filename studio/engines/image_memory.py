@@ -55,10 +55,12 @@ def plan(
     bfloat16: bool = False,
 ) -> Plan:
     """`model_mb` is the weights in 16 bit, `largest_mb` those of the largest component, `free_mb` what
-    `device` ("cpu", "mps", "cuda:N") has free, `megapixels` one picture's size, `count` how many are wanted.
+    `device` ("cpu", "mps", "cuda:N") has free, `megapixels` one picture's size, `count` how many are wanted,
+    `bfloat16` whether the device computes it in hardware (`devices.fast_bfloat16`).
 
-    A processor computes in 32 bit where that fits, since 16 bit is slower there. CUDA offloads what does
-    not fit; MPS shares its memory with the processor, so there is nowhere to offload to.
+    A processor that does takes a quarter less time for a picture in 16 bit; any other is slower there and computes
+    in 32 bit where that fits. CUDA offloads what does not fit; MPS shares its memory with the processor, so
+    there is nowhere to offload to.
     """
     room = round(free_mb * RESERVE)
     picture = max(round(PER_MEGAPIXEL_MB * megapixels), SMALLEST_PICTURE_MB)
@@ -78,6 +80,8 @@ def plan(
         return _planned(
             "float16", "none", model_mb, picture, room, count, tiling, slicing=model_mb + 4 * picture > room
         )
+    if bfloat16 and model_mb + picture <= room:
+        return _planned("bfloat16", "none", model_mb, picture, room, count, tiling)
     if 2 * model_mb + 2 * picture <= room:
         return _planned("float32", "none", 2 * model_mb, 2 * picture, room, count, tiling)
     return _planned("bfloat16", "none", model_mb, picture, room, count, tiling, slicing=True)

@@ -126,7 +126,7 @@ class SignetStickerPipeline(DiffusionPipeline):
             timesteps = timesteps[min(int(num_inference_steps * (1 - strength)), num_inference_steps - 1) :]
             self.scheduler.set_begin_index(num_inference_steps - len(timesteps))
         self._num_timesteps = len(timesteps)
-        noise = self._noise(count, generator) if latents is None else latents.to(self.transformer.dtype)
+        noise = self._noise(count, generator) if latents is None else latents.float()
         sigma = self.scheduler.sigmas[num_inference_steps - len(timesteps)]
         latents = noise if known is None else torch.lerp(known.expand_as(noise), noise, sigma.to(noise.dtype))
         fresh = self._fresh(mask_image) if mask_image is not None and known is not None else None
@@ -178,18 +178,20 @@ class SignetStickerPipeline(DiffusionPipeline):
         if len(own) != count:
             raise BadInput(f"{len(own)} generators were given for {count} pictures; give one for each.")
         parts = [torch.randn(shape, generator=one, device=one.device if one else "cpu") for one in own]
-        return torch.cat([part.to(self._execution_device) for part in parts]).to(self.transformer.dtype)
+        return torch.cat([part.to(self._execution_device) for part in parts])
 
     def _velocity(self, latents: Any, timestep: Any, text: Any, styles: Any, guidance: float) -> torch.Tensor:
+        """float32, as `latents` are: the net may work in 16 bit, but its small steps must add up."""
         states, mask = text
-        sigma = (timestep / self.scheduler.config.num_train_timesteps).to(latents.dtype)
+        sigma = (timestep / self.scheduler.config.num_train_timesteps).float()
+        seen = latents.to(self.transformer.dtype)
         if guidance <= 1:
             half = len(latents)
-            return self.transformer(latents, sigma.expand(half), states[half:], mask[half:], styles)
+            return self.transformer(seen, sigma.expand(half), states[half:], mask[half:], styles).float()
         told = self.transformer(
-            latents.repeat(2, 1, 1, 1), sigma.expand(2 * len(latents)), states, mask, styles.repeat(2)
+            seen.repeat(2, 1, 1, 1), sigma.expand(2 * len(latents)), states, mask, styles.repeat(2)
         )
-        without, with_text = told.chunk(2)
+        without, with_text = told.float().chunk(2)
         return without + guidance * (with_text - without)
 
     def _known(self, image: Any) -> torch.Tensor:
@@ -201,7 +203,7 @@ class SignetStickerPipeline(DiffusionPipeline):
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
         small = ImageOps.pad(image.convert("RGB"), (_DRAWN, _DRAWN), Image.Resampling.LANCZOS, color="white")
         pixels = self._tensor(small).permute(2, 0, 1)[None] * 2 - 1
-        return self.vae.normalise(self.vae.encode(pixels.to(self.vae.dtype)))
+        return self.vae.normalise(self.vae.encode(pixels.to(self.vae.dtype))).float()
 
     def _fresh(self, mask: Any) -> torch.Tensor:
         """bool (1, 1, 8, 8): latents that the white part of the mask touches."""
@@ -217,7 +219,7 @@ class SignetStickerPipeline(DiffusionPipeline):
         return torch.from_numpy(np.array(picture)).to(self._execution_device).float() / 255
 
     def _finish(self, latents: Any, size: tuple[int, int] | None, transparent: bool, output_type: str) -> Any:
-        drawn = self.vae.decode(self.vae.denormalise(latents)).clamp(-1, 1)
+        drawn = self.vae.decode(self.vae.denormalise(latents.to(self.vae.dtype))).clamp(-1, 1)
         if transparent:
             pixels = self.upscaler.cut_out(drawn)
         elif size is None:

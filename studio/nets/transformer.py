@@ -91,7 +91,7 @@ class StickerTransformer(ModelMixin, ConfigMixin):
     ) -> torch.Tensor:
         count, latent, height, width = x.shape
         pooled = sentence(states, mask) * math.sqrt(WIDTH)
-        told = self.told(torch.cat([_waves(sigma), pooled], -1).to(sigma.dtype)) + self.style(style)
+        told = self.told(torch.cat([_waves(sigma), pooled], -1).to(x.dtype)) + self.style(style)
         words = torch.where(mask[..., None], self.text(states), self.no_token)
         tokens = torch.cat([words, self.enter(x.flatten(2).transpose(1, 2))], 1) + self.place
         told = F.silu(told)

@@ -49,12 +49,15 @@ class Upscaler(ModelMixin, ConfigMixin):
         count, _, height, width = pictures.shape
         seen = self.enter(pictures)
         seen = seen + self.blocks(seen)
-        mended = self.source(seen)
-        mended = torch.cat([pictures + mended[:, :3], mended[:, 3:]], 1)
+        # The mixing itself is done in 32 bit: in 16 the nine weights miss 1 by enough to grain even fills.
+        mended = self.source(seen).float()
+        mended = torch.cat([pictures.float() + mended[:, :3], mended[:, 3:]], 1)
         edge = _AROUND // 2
         around = F.unfold(F.pad(mended, (edge,) * 4, mode="replicate"), _AROUND)
         around = around.view(count, 4, 1, _AROUND**2, height * width)
-        weights = self.weights(seen).view(count, 1, self.scale**2, _AROUND**2, height * width).softmax(3)
+        weights = (
+            self.weights(seen).float().view(count, 1, self.scale**2, _AROUND**2, height * width).softmax(3)
+        )
         # One neighbour after the other: all nine at once would take nine times the memory, and longer.
         mixed = around[:, :, :, 0] * weights[:, :, :, 0]
         for place in range(1, _AROUND**2):

@@ -87,3 +87,31 @@ def test_the_container_limit_caps_the_memory(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(devices, "_cgroup", lambda root: (4000 * mb, 1000 * mb))
     device = devices.cpu()
     assert (device.total_mb, device.free_mb) == (4000, 3000)
+
+
+@pytest.mark.parametrize(
+    ("able", "fast"),
+    [
+        ({"avx512_f": True, "avx512_bf16": True}, True),
+        ({"avx512_f": True, "avx512_bf16": False, "amx_bf16": True}, True),
+        ({"avx2": True, "avx512_f": True, "avx512_bf16": False, "amx_bf16": False}, False),
+        ({"neon": True, "bf16": True}, False),
+        ({}, False),
+    ],
+)
+def test_a_processor_with_instructions_for_bfloat16(
+    monkeypatch: pytest.MonkeyPatch, able: dict[str, bool], fast: bool
+) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able)
+    assert devices.fast_bfloat16("cpu") is fast
+    assert devices.fast_bfloat16("mps") is False
+
+
+def test_a_card_with_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    for there in (True, False):
+        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda there=there: there)
+        assert devices.fast_bfloat16("cuda:0") is there

@@ -20,7 +20,7 @@ from PIL import Image
 from tiny_diffusion import save_tiny_controlnet, save_tiny_lora, save_tiny_pipeline
 
 from studio.catalog import Model
-from studio.engines import image_addons, image_pipeline
+from studio.engines import image_addons, image_diffusers, image_pipeline
 from studio.engines.devices import cpu
 from studio.engines.image_diffusers import Diffusers
 from studio.engines.image_embeddings import Embeddings
@@ -74,9 +74,11 @@ def engine(checkpoints: Path) -> Iterator[Diffusers]:
     torch.set_num_threads(1)  # nets this small lose more to waiting threads than they win
     settings = Settings(home=checkpoints / "home", checkpoints=checkpoints, device="cpu")
     made = Diffusers(model_at(checkpoints / "tiny"), cpu(), settings)
-    made.load()
-    yield made
-    made.close()
+    with pytest.MonkeyPatch.context() as patch:  # the same numbers on every processor
+        patch.setattr(image_diffusers, "fast_bfloat16", lambda _: False)
+        made.load()
+        yield made
+        made.close()
     torch.set_num_threads(threads)
 
 
@@ -89,6 +91,35 @@ def picture(tmp_path: Path) -> str:
     path = tmp_path / "in.png"
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 56, 3), np.uint8)).save(path)
     return str(path)
+
+
+@pytest.fixture
+def bright(engine: Diffusers, checkpoints: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Diffusers]:
+    """The same net on a processor that computes bfloat16."""
+    monkeypatch.setattr(image_diffusers, "fast_bfloat16", lambda _: True)
+    made = Diffusers(engine._model, engine._device, engine._settings)
+    made.load()
+    yield made
+    made.close()
+
+
+def test_every_task_in_sixteen_bits(
+    engine: Diffusers, bright: Diffusers, picture: str, tmp_path: Path
+) -> None:
+    mask = str(tmp_path / "mask.png")
+    Image.new("L", (56, 40), 255).save(mask)
+    tasks: list[tuple[tuple[str, ...], dict[str, Any]]] = [
+        ((), {}), ((picture,), {"strength": 0.8}), ((picture, mask), {"strength": 0.8}),
+        ((picture,), {"control": "guide"}), ((), {"to_prompt": "a blue whale", "frames": 2}),
+    ]  # fmt: skip
+    for inputs, options in tasks:
+        told = list(bright.generate(job(inputs=inputs, **options)))
+        (small,) = (step for step in told if isinstance(step, Draft))
+        assert small.dtype == "bfloat16"
+        assert any(step.preview for step in told if isinstance(step, Progress))
+        large = drafts(engine, job(inputs=inputs, **options))[0]
+        apart = np.abs(small.payload.astype(int) - large.payload.astype(int))
+        assert apart.mean() < 4, (inputs, options, apart.mean())
 
 
 # --- Text to picture ----------------------------------------------------------------------------

@@ -48,6 +48,20 @@ def test_bfloat16_where_the_card_has_it() -> None:
     assert plan(2_000, 24_000, "cuda:0", bfloat16=True).dtype == "bfloat16"
 
 
+@pytest.mark.parametrize(
+    ("free", "dtype", "slicing"),
+    [(16_000, "bfloat16", False), (3_000, "bfloat16", False), (2_100, "bfloat16", True)],
+)
+def test_a_processor_that_computes_bfloat16_takes_it(free: int, dtype: str, slicing: bool) -> None:
+    made = plan(2_000, free, "cpu", megapixels=0.25, bfloat16=True)
+    assert (made.dtype, made.offload, made.attention_slicing) == (dtype, "none", slicing)
+    assert plan(2_000, 16_000, "cpu", megapixels=0.25, bfloat16=False).dtype == "float32"
+
+
+def test_mps_stays_with_float16() -> None:
+    assert plan(2_000, 16_000, "mps", bfloat16=True).dtype == "float16"
+
+
 @pytest.mark.parametrize("device", ["cpu", "mps"])
 def test_what_cannot_fit_says_what_it_needs(device: str) -> None:
     made = plan(30_000, 8_000, device)

@@ -186,13 +186,21 @@ def test_without_the_upscaler_it_is_as_small_as_it_is_drawn(pipeline: SignetStic
         made(upscale=False, transparent=True)
 
 
-def test_it_draws_in_sixteen_bits(pipeline: SignetStickerPipeline) -> None:
+def test_it_draws_the_same_in_sixteen_bits(pipeline: SignetStickerPipeline) -> None:
     small = SignetStickerPipeline(**{
         name: copy.deepcopy(part).to(torch.bfloat16) if isinstance(part, torch.nn.Module) and name != "text_encoder" else part
         for name, part in pipeline.components.items()
     })  # fmt: skip
     small.set_progress_bar_config(disable=True)
-    drawn = small(
-        "red apple", num_inference_steps=2, generator=torch.Generator().manual_seed(1), output_type="pt"
-    ).images
-    assert drawn.shape == (1, 3, 512, 512) and torch.isfinite(drawn).all()
+    given, mask = Image.new("RGB", (64, 64), (200, 40, 40)), Image.new("L", (64, 64), 0)
+    mask.paste(255, (0, 0, 32, 64))
+    for more in ({}, {"transparent": True}, {"image": given}, {"image": given, "mask_image": mask}, {"guidance_scale": 1.0},
+                 {"upscale": False}):  # fmt: skip
+        both = [draw(one, "red apple", generator=seeded(1), **more) for one in (pipeline, small)]
+        assert both[0].shape == both[1].shape and both[1].dtype == np.float32
+        assert np.abs(both[0] - both[1]).mean() < 2 / 255, more
+    latents = [one("red apple", num_inference_steps=24, generator=seeded(1), output_type="latent").images
+               for one in (pipeline, small)]  # fmt: skip
+    assert latents[1].dtype == torch.float32  # sixteen bits would lose the small steps
+    assert (latents[0] - latents[1]).abs().mean() < 0.02 * latents[0].abs().mean()
+    assert small.preview(latents[1]).shape == (64, 64, 3)
