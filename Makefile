@@ -26,7 +26,9 @@ $(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt
 weights: $(VENV)/.installed
 	$(BIN)/python -m studio models pull --default
 
+# joe-us is optional for people, but its engine is tested on the real voice.
 test: $(VENV)/.installed-dev weights
+	$(BIN)/python -m studio models pull joe-us
 	@$(BIN)/python tests/browser/find_chromium.py
 	$(BIN)/python -m pytest $(TESTS)
 

@@ -6,6 +6,7 @@ Nothing here knows which options there are: a new engine's `Options` dataclass a
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import Field, dataclass, field, fields
 from typing import Any, cast, get_args, get_type_hints
 
@@ -36,12 +37,22 @@ class Form:
     def read(self, values: Mapping[Any, Any]) -> dict[str, Any]:
         """Only what differs from the defaults, so that records say what a person chose."""
         defaults = {one.name: one.default for one in fields(self.options)}
+        hints = get_type_hints(self.options)
+        said = {name: _number(values[box], hints[name]) for name, box in self.inputs.items()}
         return {
-            name: values[component]
-            for name, component in self.inputs.items()
-            if values[component] != defaults[name]
-            and not (values[component] in ("", None) and not defaults[name])
+            name: value
+            for name, value in said.items()
+            if value != defaults[name] and not (value in ("", None) and not defaults[name])
         }
+
+
+def _number(value: Any, hint: Any) -> Any:
+    """What stands in the text box of a number as that number; what is none stays, to be refused in words."""
+    kinds = [kind for kind in (int, float) if kind in (hint, *get_args(hint))]
+    if isinstance(value, str) and kinds and str not in (hint, *get_args(hint)):
+        with suppress(ValueError):
+            return kinds[0](value.strip())
+    return value
 
 
 def model_choice(studio: Studio, kind: Kind) -> tuple[gr.Radio, list[Model]]:

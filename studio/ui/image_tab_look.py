@@ -170,7 +170,7 @@ def _bounds(option: str, found: Offers) -> dict[str, Any]:
     if option == "scheduler":
         return {"choices": list(found.schedulers), "value": "own"}
     own = _own(option, found)
-    return {} if own is None else {"value": own}
+    return {} if own is None else {"value": f"{own:g}"}  # numbers that may be left open stand in a text box
 
 
 def hide_placed(forms: list[Form], found: Offers) -> None:
