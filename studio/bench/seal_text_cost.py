@@ -21,6 +21,7 @@ from studio.engines.base import Device
 from studio.engines.text_llama import TextLlama
 from studio.provenance.text_mark import TextMark
 from studio.quality.base import Sample, metrics
+from studio.quality.bootstrap import holm
 from studio.quality.card import make_scorecard
 from studio.settings import Settings
 from studio.types import Brief, Draft, Job
@@ -89,7 +90,7 @@ def measure(place: Place, pairs: int) -> list[Figure]:
             compared.append((name, np.array(both, np.float64)))
     tested = [(name, values, _wilcoxon(values)) for name, values in compared]
     figures = [_figure(name, values, p) for name, values, p in tested]
-    least = min(_holm([p for _, _, p in tested]))
+    least = min(holm([p for _, _, p in tested]))
     note = f"of {len(tested)} scores; Wilcoxon signed rank, two-sided, corrected after Holm"
     return [*figures, Figure("seal.text.cost.least_p", least, "p", pairs, "> 0.05", least > 0.05, note=note)]
 
@@ -129,16 +130,6 @@ def _wilcoxon(values: Floats) -> float:
 
     gaps = values[:, 0] - values[:, 1]
     return float(wilcoxon(gaps).pvalue) if gaps.any() else 1.0
-
-
-def _holm(values: Sequence[float]) -> list[float]:
-    """p-values corrected for their number, in the order given."""
-    order = sorted(range(len(values)), key=values.__getitem__)
-    corrected, highest = [0.0] * len(values), 0.0
-    for rank, at in enumerate(order):
-        highest = max(highest, min(1.0, (len(values) - rank) * values[at]))
-        corrected[at] = highest
-    return corrected
 
 
 def _figure(name: str, values: Floats, p: float) -> Figure:

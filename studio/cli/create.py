@@ -14,6 +14,7 @@ from studio.cli.show import asset_json, asset_line
 from studio.companions import write_beside
 from studio.errors import BadInput, NotFound
 from studio.safety.uploads import check_script
+from studio.service import Studio
 from studio.types import KINDS, Asset, Brief, Kind
 
 
@@ -56,14 +57,19 @@ def create(
             inputs=tuple(studio.uploads.stage(path, the_kind) for path in given or []),
             format=format_,
         )
-        for event in studio.run(brief):
-            if isinstance(event, Asset):
-                (path,) = studio.export([event.id], out)
-                write_beside(event, path)
-                meter.clear()
-                print(asset_json(event, path) if json else asset_line(event, path), flush=True)
-            else:
-                meter.show(event)
+        run_brief(studio, brief, out, meter, json)
+
+
+def run_brief(studio: Studio, brief: Brief, out: Path, meter: Meter, json: bool) -> None:
+    """Make what the brief asks for, into `out`: one line or JSON object for each output, best first."""
+    for event in studio.run(brief):
+        if isinstance(event, Asset):
+            (path,) = studio.export([event.id], out)
+            write_beside(event, path)
+            meter.clear()
+            print(asset_json(event, path) if json else asset_line(event, path), flush=True)
+        else:
+            meter.show(event)
 
 
 def _prompt(words: list[str]) -> str:

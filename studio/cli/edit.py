@@ -8,12 +8,11 @@ from typing import Annotated, Any
 import typer
 
 from studio.cli.context import Context
-from studio.cli.create import read_pairs
+from studio.cli.create import read_pairs, run_brief
 from studio.cli.progress import Meter
-from studio.cli.show import asset_json, asset_line
 from studio.errors import BadInput, NotFound
 from studio.service import Studio
-from studio.types import Asset, Brief, Kind
+from studio.types import Brief, Kind
 
 SOUND: tuple[Kind, ...] = ("speech", "music")
 
@@ -58,13 +57,7 @@ def edit(
             inputs=tuple(key for key, _, _ in given),
             format=format_,
         )
-        for event in studio.run(brief):
-            if isinstance(event, Asset):
-                (path,) = studio.export([event.id], out)
-                meter.clear()
-                print(asset_json(event, path) if json else asset_line(event, path), flush=True)
-            else:
-                meter.show(event)
+        run_brief(studio, brief, out, meter, json)
 
 
 def _given(studio: Studio, word: str) -> tuple[str, Kind, str]:

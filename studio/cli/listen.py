@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from studio.cli.context import Context
+from studio.cli.create import run_brief
 from studio.cli.progress import Meter
-from studio.cli.show import asset_json, asset_line
-from studio.types import Asset, Brief
+from studio.types import Brief
 
 
 def listen(
@@ -42,10 +42,4 @@ def listen(
                 inputs=(studio.uploads.stage(file, "text"),),
                 format=format_,
             )
-            for event in studio.run(brief):
-                if isinstance(event, Asset):
-                    (path,) = studio.export([event.id], out)
-                    meter.clear()
-                    print(asset_json(event, path) if json else asset_line(event, path), flush=True)
-                else:
-                    meter.show(event)
+            run_brief(studio, brief, out, meter, json)
