@@ -18,6 +18,7 @@ from types import TracebackType
 from studio.catalog import Catalog, Model
 from studio.compare import Likeness, compare
 from studio.engines.base import engines
+from studio.engines.devices import outlook
 from studio.engines.tokens import Tokenizers
 from studio.errors import Cancelled, StudioError
 from studio.feed import Ended
@@ -48,7 +49,7 @@ LOOK_UP_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What the header shows: the device asked for, jobs waiting and running, worker processes."""
+    """What the header shows: the device models run on (`devices.outlook`), jobs waiting and running, worker processes."""
 
     device: str
     waiting: int
@@ -229,7 +230,7 @@ class Studio:
 
     def status(self) -> Status:
         return Status(
-            device=self.settings.device,
+            device=outlook(self.settings.device),
             waiting=self._queue.count("queued"),
             running=self._runner.running(),
             workers=len(self._runner.pids()),

@@ -18,6 +18,7 @@ from studio.settings import Settings
 
 _NAMES = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 _MB = 1024 * 1024
+_NVIDIA = Path("/proc/driver/nvidia/gpus")
 
 
 def pick_device(settings: Settings) -> Device:
@@ -40,6 +41,19 @@ def pick_device(settings: Settings) -> Device:
         return device
     cards = _cuda_cards()
     return max(cards, key=lambda card: card.free_mb) if cards else _mps() or cpu()
+
+
+def outlook(setting: str) -> str:
+    """What the setting `device` comes to, for a person, without torch and without waking a card.
+
+    "auto" is answered by the kernel's list of cards. One that torch then cannot use still ends on the
+    processor: the worker, which loads torch, decides, and each asset's own record says where it was made.
+    """
+    if setting != "auto":
+        return setting.upper()
+    if Path("/dev/kfd").exists() or any(_NVIDIA.glob("*")):
+        return "GPU"
+    return "Apple GPU" if _apple() else "CPU"
 
 
 def cpu() -> Device:
@@ -105,8 +119,12 @@ def _cuda_driver() -> bool:
         return False
 
 
+def _apple() -> bool:
+    return sys.platform == "darwin" and platform.machine() == "arm64"
+
+
 def _mps() -> Device | None:
-    if sys.platform != "darwin" or platform.machine() != "arm64":
+    if not _apple():
         return None
     import torch
 

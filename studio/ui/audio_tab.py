@@ -28,6 +28,7 @@ def audio_tab(studio: Studio, visitor: Visitor, secret: str) -> Room:
                 placeholder="The words to be spoken.",
             )  # fmt: skip
             speak = gr.Button("Speak", variant="primary", elem_id="speech-create")
+            gr.Examples([[one] for one in EXAMPLES], [script], label="Examples", api_visibility="private")
             with gr.Row():
                 format_ = gr.Radio(["wav", "mp3", "flac"], value="wav", label="File format")
                 seed = gr.Textbox(
@@ -36,7 +37,6 @@ def audio_tab(studio: Studio, visitor: Visitor, secret: str) -> Room:
             choice, models = model_choice(studio, "speech")
             options = forms(models, "speech-options")
             follow_model(choice, models, options)
-            gr.Examples([[one] for one in EXAMPLES], [script], label="Examples", api_visibility="private")
         with gr.Column(scale=6, min_width=320):
             desk = Desk(studio, "speech", visitor, secret)
 

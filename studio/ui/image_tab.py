@@ -57,6 +57,7 @@ class _ImageTab:
         with gr.Row():
             self.paint = gr.Button("Paint", variant="primary", elem_id="image-create", scale=3)
             self.live = gr.Checkbox(label="Live while I type", elem_id="image-live", scale=2, min_width=160)
+        gr.Examples([[one] for one in EXAMPLES], [self.prompt], label="Examples", api_visibility="private")
         with gr.Row():
             self.count = gr.Slider(
                 1, 8, value=1, step=1, label="Candidates", info="The best comes first.", elem_id="image-count"
@@ -81,7 +82,6 @@ class _ImageTab:
             self.forms = forms(self.models, "image-options")
             hide_placed(self.forms, first)
         follow_model(self.choice, self.models, self.forms)
-        gr.Examples([[one] for one in EXAMPLES], [self.prompt], label="Examples", api_visibility="private")
 
     @property
     def inputs(self) -> set[Any]:

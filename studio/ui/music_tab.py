@@ -60,11 +60,11 @@ def music_tab(studio: Studio, visitor: Visitor, secret: str) -> Room:
             )  # fmt: skip
             template = template_form(studio, "music", prompt)
             create = gr.Button("Compose", variant="primary", elem_id="music-create")
+            gr.Examples([[one] for one in EXAMPLES], [prompt], label="Examples", api_visibility="private")
             with gr.Row():
                 count = gr.Slider(1, 4, value=1, step=1, label="Candidates", elem_id="music-count")
                 seed = gr.Textbox(label="Seed", info=SEED_HINT, max_length=12, elem_id="music-seed")
             format_ = gr.Radio(["wav", "mp3", "flac"], value="wav", label="File format")
-            gr.Examples([[one] for one in EXAMPLES], [prompt], label="Examples", api_visibility="private")
             choice, models = model_choice(studio, "music")
             options = forms(models, "music-options")
             follow_model(choice, models, options)

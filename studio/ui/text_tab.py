@@ -31,6 +31,7 @@ def text_tab(studio: Studio, visitor: Visitor, secret: str) -> Room:
             template = template_form(studio, "text", prompt)
             prompt.render()
             write = gr.Button("Write", variant="primary", elem_id="text-create")
+            gr.Examples([[one] for one in EXAMPLES], [prompt], label="Examples", api_visibility="private")
             with gr.Row():
                 count = gr.Slider(
                     1,
@@ -45,7 +46,6 @@ def text_tab(studio: Studio, visitor: Visitor, secret: str) -> Room:
             choice, models = model_choice(studio, "text")
             options = forms(models, "text-options")
             follow_model(choice, models, options)
-            gr.Examples([[one] for one in EXAMPLES], [prompt], label="Examples", api_visibility="private")
         with gr.Column(scale=6, min_width=320):
             desk = Desk(studio, "text", visitor, secret)
 

@@ -115,3 +115,13 @@ def test_a_card_with_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
     for there in (True, False):
         monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda there=there: there)
         assert devices.fast_bfloat16("cuda:0") is there
+
+
+def test_outlook_names_the_device_without_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "_apple", lambda: False)
+    monkeypatch.setattr(devices, "_NVIDIA", tmp_path / "none")
+    assert devices.outlook("auto") == "CPU"
+    (tmp_path / "0000:01:00.0").mkdir()
+    monkeypatch.setattr(devices, "_NVIDIA", tmp_path)
+    assert devices.outlook("auto") == "GPU"
+    assert devices.outlook("cuda:1") == "CUDA:1"
