@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     Pixels = NDArray[np.uint8]
 
-PICTURES, UNMARKED = 60, 200
+PICTURES, UNMARKED = 120, 200
 SAMPLE = 6, 6
 # White, grey, cream, sky, the yellow of stickers, a dark green.
 FILLS = ((255, 255, 255), (128, 128, 128), (250, 240, 215), (120, 190, 240), (250, 200, 60), (20, 70, 40))
@@ -182,12 +182,13 @@ def _attacks() -> dict[str, Callable[[Pixels, Any], Pixels]]:
         "flip": lambda pixels, rng: pixels[:, ::-1],
         "screenshot": screenshot,
         "social": lambda pixels, rng: coded(75)(scaled(0.7)(pixels, rng), rng),
+        "webp_crop_jpeg": lambda p, rng: coded(75)(cropped(0.9)(coded(80, "WEBP")(p, rng), rng), rng),
     }
 
 
 def attacks_reach(name: str) -> float | None:
     """The share that must be read after an attack; None where nothing is promised."""
-    if name in ("jpeg30", "crop50"):
+    if name in ("jpeg30", "crop50", "webp_crop_jpeg"):
         return None
     return 0.95 if name in ("crop75", "turn+5", "turn-5", "flip", "screenshot", "social") else 0.99
 

@@ -1,6 +1,7 @@
 """Putting the picture mark in: blue (and luma in texture) goes up and down as much as each place can hide.
 
-The embedder begins faintly and reads its own work as the detector would, after JPEG and brightened. Where it
+Where more light or contrast would swallow blue whole, luma carries it too, far below what is seen. The
+embedder begins faintly and reads its own work as the detector would, after JPEG and after that light. Where it
 reads clearly it stops; else it strengthens the waves that came out weak at the cost of the others, and all of
 them as far as it must.
 """
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 from studio.provenance.image_fresh import USUAL, Meant, clearness, jpeg
 from studio.provenance.image_pattern import LUMA, PILOTS, QUICK, SLOW, Pattern, render
 from studio.provenance.image_plane import flattened, plane_size, resized, scale_of
-from studio.provenance.image_room import BAYER, allowances, tipping
+from studio.provenance.image_room import BAYER, allowances, refuge, swallowing, tipping
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,8 +32,7 @@ _AIM = 1.2
 _CREST = 1.6  # times the root mean square: the highest a blue wave rises
 _MIN_PSNR = 42.5
 _LEAST_LUMA, _SOME, _TEXTURED = 0.1, 0.01, 0.15  # levels; a share of the picture
-_BRIGHT, _MUCH = 170, 0.25  # blue that white swallows at ×1.5; share of a picture
-_LIT = tuple(min(255, round(1.5 * level)) for level in range(256))
+_MUCH = 0.25  # share of a picture
 
 
 def marked(pixels: Pixels, message: bytes, key: bytes, strength: float = STRENGTH) -> Pixels:
@@ -47,7 +47,7 @@ def marked(pixels: Pixels, message: bytes, key: bytes, strength: float = STRENGT
         result = work.changed(meant.pattern, lifted.astype(np.complex64), louder)
         if turn == PASSES - 1:
             break
-        came = [meant.came(meant.soft(view, luma=work.textured)) for view in work.views(result)]
+        came = [meant.came(meant.soft(view, luma=work.shaded)) for view in work.views(result)]
         short = ample - min(map(clearness, came))
         if short <= 0:
             break
@@ -58,7 +58,7 @@ def marked(pixels: Pixels, message: bytes, key: bytes, strength: float = STRENGT
 
 
 class _Work:
-    """One picture and what every pass over it needs; `textured` tells whether luma waves count, `flat`
+    """One picture and what every pass over it needs; `shaded` tells whether luma waves count, `flat`
     whether wide even fills make up much of it, which are helped less by strength than by their tipping."""
 
     def __init__(self, pixels: Pixels, strength: float) -> None:
@@ -69,8 +69,11 @@ class _Work:
         self._size = width, height
         self._rooms = strength * allowances(rgb)
         textured = float((self._rooms[LUMA] > _LEAST_LUMA).mean())
-        self._luma, self.textured = textured > _SOME, textured > _TEXTURED
-        self._bright = bool((rgb[::4, ::4, 2] > _BRIGHT).mean() > _MUCH)
+        self._harsh = swallowing(rgb)
+        if self._harsh:
+            self._rooms[LUMA] = np.maximum(self._rooms[LUMA], strength * refuge(rgb, self._harsh))
+        self._luma = bool(self._harsh) or textured > _SOME
+        self.shaded = bool(self._harsh) or textured > _TEXTURED
         self._seen = pixels[..., 3] / np.float32(255) if pixels.shape[2] == 4 else None
         tips = tipping(rgb)
         self.flat = bool((tips != 0).mean() > _MUCH)
@@ -105,12 +108,11 @@ class _Work:
         return result
 
     def views(self, result: Pixels) -> list[Pixels]:
-        """What the result must be read from: after JPEG, and brightened until white swallows the rest."""
-        import numpy as np
+        """What the result must be read from: after JPEG, and after light that swallows much of its blue."""
 
         rgb = flattened(result)
         usual = [jpeg(rgb, USUAL)] if self.flat else []
-        return [jpeg(rgb), *usual, *([np.array(_LIT, np.uint8)[rgb]] if self._bright else [])]
+        return [jpeg(rgb), *usual, *(table[rgb] for table in self._harsh)]
 
     def _stretched(self, field: Floats) -> Floats:
         """A field of the canvas at the picture's size, less where alpha lets less be seen."""

@@ -71,7 +71,7 @@ class ImageMark:
         return ImageMark(STRONGER * self.strength)
 
     def embed(self, payload: Pixels, message: bytes, key: bytes) -> Pixels:
-        """A marked copy: same shape, uint8; only blue changes. `message` is five bytes.
+        """A marked copy: same shape, uint8; blue changes, red and green hardly. `message` is five bytes.
 
         Raises BadInput if the picture cannot carry a mark (`can_carry` says why).
         """

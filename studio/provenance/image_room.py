@@ -27,6 +27,8 @@ _LOUDEST = 1.8
 _QUICK_SHARE = 0.6
 _TEXTURE_SHARE = 0.3
 _LOUDEST_LUMA = 1.0
+_FAINT_LUMA = 0.1  # levels: far less than is seen, and enough where nothing but light was turned up
+_HARSH, _MUCH = 1.5, 0.25  # times the light or the contrast; share of a picture
 _BLOCK, _FARTHEST, _MOST_FILLS = 8, 4.0, 64
 _STEPS = (17 / 8, 10 / 8, 9 / 8)  # of flat chroma in JPEG at qualities 50, 70 and 75 (ITU-T T.81, Annex K)
 _WHITE = -3.7
@@ -38,7 +40,7 @@ _GRAIN = 0.125  # how finely shifts are tried
 def allowances(rgb: Pixels) -> Floats:
     """float32 (3, h, w) of the canvas: how far each carrier may move its channel, in units of the strength.
 
-    Slow blue is 1 on white, less where colours show it more (CIE b*), more where texture hides it. Luma moves in texture only.
+    Slow blue is 1 on white, less where colours show it more (CIE b*), more where texture hides it. Luma moves in texture only (but see `refuge`).
     """
     import numpy as np
     from PIL import Image
@@ -54,6 +56,39 @@ def allowances(rgb: Pixels) -> Floats:
     quick = _QUICK_SHARE * slow * np.clip((255 - darkest) / np.float32(20), 0.3, 1)
     texture = np.minimum(_TEXTURE_SHARE * np.sqrt(busy / 29), _LOUDEST_LUMA)
     return np.stack([slow, quick, texture]).astype(np.float32)
+
+
+def harsh(rgb: Pixels) -> list[Pixels]:
+    """Two tables (256,): what brightness and contrast at ×1.5 make of the levels of this picture."""
+    import numpy as np
+
+    mean = float((rgb[::4, ::4] @ np.array(SIEVES["luma"].weights, np.float32)).mean())
+    levels = np.arange(256)
+    lit = (_HARSH * levels, mean + _HARSH * (levels - mean))
+    return [np.clip(np.round(one), 0, 255).astype(np.uint8) for one in lit]
+
+
+def swallowing(rgb: Pixels) -> list[Pixels]:
+    """Those of the tables of `harsh` that drive blue to an end of its range in much of this picture."""
+    import numpy as np
+
+    blue = rgb[::4, ::4, 2]
+    return [table for table in harsh(rgb) if np.isin(table[blue], (0, 255)).mean() > _MUCH]
+
+
+def refuge(rgb: Pixels, tables: list[Pixels]) -> Floats:
+    """float32 (h, w) of the canvas: how far luma may move, in units of the strength, where it outlasts `tables`.
+
+    Even fills and slow gradients show luma waves sooner than blue ones, so these are far fainter, and only in
+    pictures whose blue may be swallowed whole.
+    """
+    import numpy as np
+
+    kept = np.zeros(rgb.shape[:2], bool)
+    for table in tables:
+        ends = np.isin(table[rgb[..., :2]], (0, 255))
+        kept |= ~ends.all(axis=2)
+    return resized(_FAINT_LUMA * kept.astype(np.float32), plane_size(*kept.shape))
 
 
 def tipping(rgb: Pixels) -> Floats:

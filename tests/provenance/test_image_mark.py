@@ -56,8 +56,8 @@ ATTACKS = {
     "half": lambda p: scaled(p, 0.5),
     "double": lambda p: scaled(p, 2),
     "noise": lambda p: np.clip(p + np.random.default_rng(1).normal(0, 5.1, p.shape), 0, 255).astype(np.uint8),
-    # At 1.5 both fills of this sticker, white and yellow, are clipped away with all that they carry.
-    "contrast": lambda p: np.asarray(ImageEnhance.Contrast(Image.fromarray(p)).enhance(1.4)),
+    "contrast": lambda p: np.asarray(ImageEnhance.Contrast(Image.fromarray(p)).enhance(1.5)),
+    "brightness": lambda p: np.asarray(ImageEnhance.Brightness(Image.fromarray(p)).enhance(1.5)),
     "crop": lambda p: p[30:473, 50:493],
     "turn": lambda p: np.asarray(Image.fromarray(p).rotate(5, Image.Resampling.BICUBIC)),
     "mirror": lambda p: p[:, ::-1],
@@ -80,6 +80,20 @@ def test_the_message_survives(pictures, attack):
         found = MARK.detect(ATTACKS[attack](one), KEY)
         assert found.found and found.message == MESSAGE, name
         assert found.p_value == FALSE_ALARM <= 1e-6
+
+
+@pytest.mark.parametrize(
+    ("seed", "attack"), [(13, "contrast"), (15, "contrast"), (22, "brightness"), (82, "brightness")]
+)
+def test_where_light_swallows_all_blue_luma_carries_on_unseen(seed, attack):
+    """Bright yellow, violet and cyan gradients, and a sticker: at ×1.5 their blue is 0 or 255 nearly everywhere."""
+    before = picture(seed)
+    after = MARK.embed(before, MESSAGE, KEY)
+    lit = ATTACKS[attack](after)
+    assert np.isin(lit[..., 2], (0, 255)).mean() > 0.7
+    assert MARK.detect(lit, KEY).message == MESSAGE
+    change = after[..., :2].astype(float) - before[..., :2]
+    assert np.quantile(np.abs(change), 0.97) <= 1 and change.std() < 0.6
 
 
 def test_it_is_slight_and_the_margin_says_how_clear(pictures):
