@@ -6,18 +6,19 @@ one in a thousand (the rule of three); what lies below that is arithmetic: see d
 
 from __future__ import annotations
 
-import json
+from dataclasses import replace
 
 from studio.bench.audio_material import syllables, tune
 from studio.bench.base import Figure, Place, bench
 from studio.bench.seal_audio import wilson
 from studio.bench.seal_image import picture
+from studio.bench.seal_text import spread, unmarked_odds
 from studio.catalog import Catalog
 from studio.engines.llama_model import LlamaModel
 from studio.engines.text_llama import gguf_path
 from studio.provenance.audio_mark import AudioMark
 from studio.provenance.image_mark import ImageMark
-from studio.provenance.text_mark import LIKELY_AT, read_text_mark
+from studio.provenance.text_mark import LIKELY_AT
 from studio.settings import Settings
 
 COUNT = 3000
@@ -52,15 +53,13 @@ def audio(place: Place) -> list[Figure]:
 
 @bench("seal.negatives.text")
 def text(place: Place) -> list[Figure]:
-    """Unmarked copy of the default model; found means at odds of 1 in 10,000 or less."""
+    """Unmarked copy of the default model; found means at odds of 1 in 10,000 or less. Are the odds evenly spread?"""
     settings = Settings.read(home=place.folder, device="cpu")
     vocabulary = LlamaModel(gguf_path(Catalog.read(settings).require("smollm2-135m")), vocabulary_only=True)
-    lines = (settings.assets / "reference" / "signet-copy-en.jsonl").read_text("utf-8").splitlines()
-    passages = [one for one in (str(json.loads(line)["text"]) for line in lines) if len(one) > 250]
-    values = [
-        read_text_mark(passages[n % len(passages)], vocabulary.tokenize, key(n)).p_value for n in range(COUNT)
-    ]
-    return [_figure("text", sum(value <= LIKELY_AT for value in values))]
+    odds = unmarked_odds(settings, vocabulary.tokenize, COUNT)
+    hits = sum(value <= LIKELY_AT for value in odds)
+    evenly = [replace(one, name=f"seal.negatives.text.{one.name}") for one in spread(odds)]
+    return [_figure("text", hits), *evenly]
 
 
 def _figure(medium: str, hits: int) -> Figure:

@@ -26,8 +26,9 @@ from studio.provenance.text_mark import LIKELY_AT, TextMark, TextMarker, read_te
 from studio.settings import Settings
 from studio.types import Brief, Draft, Job
 
-TEXTS, UNMARKED = 96, 3000
+TEXTS, UNMARKED = 128, 1000
 SAMPLE = 8, 300
+TOKENS = 260
 EDITED = 0.3
 KEY = bytes(range(32))
 SUBJECTS = (
@@ -63,12 +64,17 @@ def measure(name: str, place: Place, count: int, unmarked: int) -> list[Figure]:
     engine.close()
     vocabulary = LlamaModel(gguf_path(model), vocabulary_only=True)
     rng = random.Random(1)
-    hundred = [_cut(text, 100, vocabulary) for text in texts]
-    two_hundred = [edited(_cut(text, 200, vocabulary), EDITED, rng) for text in texts]
+    hundred = [piece for text in texts for piece in _pieces(text, 100, vocabulary)]
+    two_hundred = [piece for text in texts for piece in _pieces(text, 200, vocabulary)]
     figures = [
-        _found("100_tokens", [text for text in hundred if text], vocabulary.tokenize, 0.99),
-        _found("200_tokens_edited", [text for text in two_hundred if text], vocabulary.tokenize, 0.95),
-        *_mistaken(settings, vocabulary.tokenize, unmarked),
+        _found("100_tokens", hundred, vocabulary.tokenize, 0.99),
+        _found(
+            "200_tokens_edited",
+            [edited(piece, EDITED, rng) for piece in two_hundred],
+            vocabulary.tokenize,
+            0.95,
+        ),
+        *spread(unmarked_odds(settings, vocabulary.tokenize, unmarked)),
         _cost(),
     ]
     return [replace(figure, name=f"{name}.{figure.name}") for figure in figures]
@@ -92,7 +98,7 @@ def edited(text: str, share: float, rng: random.Random) -> str:
 def _marked(engine: TextLlama, count: int) -> list[str]:
     """Texts of the default options, eight at once."""
     briefs = [
-        Brief("text", FORMS[n % 4].format(SUBJECTS[n // 4 % 6]), options={"max_tokens": 260}, seed=n)
+        Brief("text", FORMS[n % 4].format(SUBJECTS[n // 4 % 6]), options={"max_tokens": TOKENS}, seed=n)
         for n in range(count)
     ]
     texts: list[str] = []
@@ -110,12 +116,11 @@ def _marked(engine: TextLlama, count: int) -> list[str]:
     return texts
 
 
-def _cut(text: str, tokens: int, vocabulary: LlamaModel) -> str:
-    """The first `tokens` tokens of a text; "" if it is shorter."""
+def _pieces(text: str, tokens: int, vocabulary: LlamaModel) -> list[str]:
+    """The text cut into pieces of `tokens` tokens, the rest left off: each is read as if alone."""
     ids = vocabulary.tokenize(text)
-    return (
-        b"".join(map(vocabulary.piece, ids[:tokens])).decode("utf-8", "ignore") if len(ids) >= tokens else ""
-    )
+    cuts = range(0, len(ids) - tokens + 1, tokens)
+    return [b"".join(map(vocabulary.piece, ids[at : at + tokens])).decode("utf-8", "ignore") for at in cuts]
 
 
 def _found(name: str, texts: list[str], tokenize: Callable[[str], list[int]], aim: float) -> Figure:
@@ -135,31 +140,29 @@ def _found(name: str, texts: list[str], tokenize: Callable[[str], list[int]], ai
     )
 
 
-def _mistaken(settings: Settings, tokenize: Callable[[str], list[int]], count: int) -> list[Figure]:
-    """Unmarked copy, each passage under a key of its own."""
-    from scipy.stats import kstest
-
+def unmarked_odds(settings: Settings, tokenize: Callable[[str], list[int]], count: int) -> list[float]:
+    """p-values of passages of the default model's unmarked copy, each under a key of its own."""
     lines = (settings.assets / "reference" / "signet-copy-en.jsonl").read_text("utf-8").splitlines()
     passages = [text for text in (str(json.loads(line)["text"]) for line in lines) if len(text) > 250]
-    values = [
+    return [
         read_text_mark(passages[n % len(passages)], tokenize, n.to_bytes(32, "big")).p_value
         for n in range(count)
     ]
-    uniform = kstest(values, "uniform")
+
+
+def spread(values: list[float]) -> list[Figure]:
+    """Whether odds in unmarked text are what they say: `uniform` (Kolmogorov–Smirnov) and `at_1_percent`."""
+    from scipy.stats import kstest
+
+    count, uniform = len(values), kstest(values, "uniform")
     hits = sum(value <= LIKELY_AT for value in values)
     ks_note = f"Kolmogorov–Smirnov D = {uniform.statistic:.4f}; {hits} of {count} at or below {LIKELY_AT:g}"
     share = float(np.mean(np.array(values) <= 0.01))
     low, high = wilson(round(share * count), count)
+    within = f"95 % interval {low:.4f}–{high:.4f}"
+    even, p = bool(uniform.pvalue > 0.01), float(uniform.pvalue)
     return [
-        Figure(
-            "uniform",
-            float(uniform.pvalue),
-            "p (KS)",
-            count,
-            "> 0.01",
-            bool(uniform.pvalue > 0.01),
-            note=ks_note,
-        ),
+        Figure("uniform", p, "p (KS)", count, "> 0.01", even, note=ks_note),
         Figure(
             "at_1_percent",
             share,
@@ -167,8 +170,8 @@ def _mistaken(settings: Settings, tokenize: Callable[[str], list[int]], count: i
             count,
             "0.01 within its interval",
             low <= 0.01 <= high,
-            note=f"95 % interval {low:.4f}–{high:.4f}",
-        ),  # fmt: skip
+            note=within,
+        ),
     ]
 
 

@@ -3,15 +3,17 @@
 Covered: perplexity under the writing model and every score of the scorecard that text has. A score counts as
 unharmed if Wilcoxon's signed-rank test, corrected for the number of scores (Holm 1979), sees no difference at
 5 %; beside it stands the mean difference in standard deviations with its 95 % interval, since a test alone
-cannot tell "equal" from "too few". Not covered: what readers think, and models other than the default.
+cannot tell "equal" from "too few". Time is told by the processor's, of both sides in turn. Not covered: what readers think, and models other than the default.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING
 
 from studio.bench.base import Figure, Place, bench
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-PAIRS, WRITERS = 216, 8
+PAIRS, WRITERS, ROUNDS = 216, 8, 6
 TOKENS = 100
 KEY = b"seal.text.cost key of the day".ljust(32, b".")
 FORMS = (
@@ -52,7 +54,7 @@ LEFT_OUT = ("mark_psnr", "mark_ssim", "mark_snr")
 
 @bench("seal.text.cost")
 def cost(place: Place) -> list[Figure]:
-    """Perplexity and each score, marked against unmarked, and the least of their corrected p-values."""
+    """Each score and the time of a token, marked against unmarked; the least of the scores' corrected p-values."""
     return measure(place, PAIRS)
 
 
@@ -73,7 +75,7 @@ def measure(place: Place, pairs: int) -> list[Figure]:
     ]
     engine = TextLlama(catalog.require("smollm2-135m"), Device("cpu", "", 0, 0), settings)
     engine.load()
-    sides = [_written(engine, briefs, mark) for mark in (TextMark(KEY), None)]
+    sides, seconds = _sides(engine, briefs)
     engine.close()
     judged = [
         [
@@ -92,7 +94,26 @@ def measure(place: Place, pairs: int) -> list[Figure]:
     figures = [_figure(name, values, p) for name, values, p in tested]
     least = min(holm([p for _, _, p in tested]))
     note = f"of {len(tested)} scores; Wilcoxon signed rank, two-sided, corrected after Holm"
-    return [*figures, Figure("seal.text.cost.least_p", least, "p", pairs, "> 0.05", least > 0.05, note=note)]
+    return [
+        *figures,
+        Figure("seal.text.cost.least_p", least, "p", pairs, "> 0.05", least > 0.05, note=note),
+        _time(seconds),
+    ]
+
+
+def _sides(engine: TextLlama, briefs: Sequence[Brief]) -> tuple[list[list[Draft]], list[list[float]]]:
+    """Marked and unmarked drafts, a few briefs of each in turn, and the processor's milliseconds a token of each turn."""
+    sides: list[list[Draft]] = [[], []]
+    seconds: list[list[float]] = [[], []]
+    for turn in range(ROUNDS):
+        some = briefs[turn * len(briefs) // ROUNDS : (turn + 1) * len(briefs) // ROUNDS]
+        for at, mark in enumerate((TextMark(KEY), None)):
+            began = time.process_time()
+            drafts = _written(engine, some, mark)
+            spent = time.process_time() - began
+            seconds[at].append(1000 * spent / sum(draft.facts["tokens"] for draft in drafts))
+            sides[at] += drafts
+    return sides, seconds
 
 
 def _written(engine: TextLlama, briefs: Sequence[Brief], mark: TextMark | None) -> list[Draft]:
@@ -149,4 +170,20 @@ def _figure(name: str, values: Floats, p: float) -> Figure:
         None,
         baseline=float(plain.mean()),
         note=f"{apart:+.2f} standard deviations (95 %: {apart - half:+.2f} to {apart + half:+.2f}), p = {p:.3f}",
+    )
+
+
+def _time(seconds: list[list[float]]) -> Figure:
+    """What a token costs with the mark, beside one without; the median of the turns' ratios."""
+    marked, plain = (median(side) for side in seconds)
+    ratio = median(a / b for a, b in zip(*seconds, strict=True))
+    return Figure(
+        "seal.text.cost.time",
+        marked,
+        "ms a token (CPU)",
+        len(seconds[0]),
+        "ratio ≤ 1.10",
+        ratio <= 1.1,
+        plain,
+        ratio,
     )

@@ -88,7 +88,7 @@ def refuge(rgb: Pixels, tables: list[Pixels]) -> Floats:
     for table in tables:
         ends = np.isin(table[rgb[..., :2]], (0, 255))
         kept |= ~ends.all(axis=2)
-    return resized(_FAINT_LUMA * kept.astype(np.float32), plane_size(*kept.shape))
+    return resized(_FAINT_LUMA * kept.astype(np.float32), plane_size(*rgb.shape[:2]))
 
 
 def tipping(rgb: Pixels) -> Floats:
