@@ -12,9 +12,11 @@ radius, and perplexity after typos and swapped synonyms in the prompt.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -30,7 +32,15 @@ from studio.forge.finetune_lm import (
 )
 from studio.forge.lm_attack import ATTACKS, Attack, attacked_loss, worst
 from studio.forge.lm_noise import noisy, with_synonyms, with_typos
-from studio.forge.lm_task import Batch, Encoded, LanguageTask, encode, mean_loss, token_losses
+from studio.forge.lm_task import (
+    Batch,
+    Encoded,
+    LanguageTask,
+    encode,
+    mean_loss,
+    token_logits,
+    token_losses,
+)
 from studio.forge.loop import Rows, train
 from studio.forge.track import Track
 from studio.options import option
@@ -51,13 +61,17 @@ class HardenOptions(LanguageOptions):
     ascent_rate: float = option(0.6, "Ascent rate", low=0.0, high=10.0, hint="Of the radius", advanced=True)
     noise_alpha: float = option(5.0, "Noise", low=0.0, high=100.0, hint="α of neftune", advanced=True)
     clean_share: float = option(0.5, "Clean share", low=0.0, high=1.0, hint="Weight of the unmoved loss")
+    taught: float = option(
+        0.5, "Taught by the start", low=0.0, high=1.0,
+        hint="Part of the attacked loss that follows what the start predicts unattacked; fgm and pgd",
+    )  # fmt: skip
     epochs: int = option(2, "Epochs", low=1, high=1_000_000)
 
     def against(self, kind: str = "") -> Attack:
         """The attack to train against; `kind` puts another in the place of the chosen one."""
         return Attack(
             kind or self.attack, self.radius, self.ascents, self.ascent_rate, self.noise_alpha,
-            self.clean_share,
+            self.clean_share, self.taught,
         )  # fmt: skip
 
 
@@ -93,18 +107,37 @@ class HardenTask(LanguageTask):
         self, net: Any, encoded: Sequence[Encoded], rows: dict[str, Rows], options: HardenOptions
     ) -> None:
         super().__init__(net, encoded, rows)
-        self.attack, self.judge = options.against(), options.against("fgm")
+        self.attack, self.judge = options.against(), replace(options.against("fgm"), taught=0.0)
+        self.start = _start(net) if options.taught and options.attack in ("fgm", "pgd") else None
 
     def loss(self, net: str, rows: Rows, rng: torch.Generator, step: int) -> torch.Tensor | None:
-        return self._under(self.attack, self.nets[net], rows, rng)
-
-    def measure(self, model: Any, rows: Rows, rng: torch.Generator) -> torch.Tensor:
-        return self._under(self.judge, model, rows, rng).detach()
-
-    def _under(self, attack: Attack, net: Any, rows: Rows, rng: torch.Generator) -> torch.Tensor:
         from studio.nets.lora import causal
 
-        return attacked_loss(causal(net), self.batch(rows), attack, rng)
+        batch = self.batch(rows)
+        taught = None if self.start is None else self.start(batch)
+        return attacked_loss(causal(self.nets[net]), batch, self.attack, rng, taught)
+
+    def measure(self, model: Any, rows: Rows, rng: torch.Generator) -> torch.Tensor:
+        from studio.nets.lora import causal
+
+        return attacked_loss(causal(model), self.batch(rows), self.judge, rng).detach()
+
+
+def _start(net: Any) -> Callable[[Batch], torch.Tensor]:
+    """What the model predicted before it was trained, as probabilities (tokens, vocabulary): the host of an
+    adapter still does, of a model that is trained whole a copy is kept."""
+    import torch
+
+    from studio.nets.lora import LoraNet
+
+    host = net.host if isinstance(net, LoraNet) else copy.deepcopy(net).requires_grad_(False).eval()
+    off = net.switched_off if isinstance(net, LoraNet) else nullcontext
+
+    def predict(batch: Batch) -> torch.Tensor:
+        with torch.no_grad(), off():
+            return token_logits(host, batch).softmax(-1)
+
+    return predict
 
 
 # --- Before and after ---------------------------------------------------------------------------

@@ -8,6 +8,9 @@ most `radius` · mean length of an embedding · √tokens. So an attack may spre
 - `freelb` as pgd from a random start, with the mean of the losses on the way (Zhu et al. 2020)
 - `neftune` uniform noise without a gradient, the cheap baseline (Jain et al. 2023)
 - `none` no movement
+
+Besides the words of the data, the model may be taught what the start predicts where nothing is moved (as in robust
+distillation, Goldblum et al. 2020): few examples are then not learnt by heart.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from studio.forge.lm_task import Batch, token_losses
+from studio.forge.lm_task import IGNORED, Batch, token_logits, token_losses
 
 if TYPE_CHECKING:
     import torch
@@ -26,7 +29,7 @@ ATTACKS = ("fgm", "pgd", "freelb", "neftune", "none")
 @dataclass(frozen=True, slots=True)
 class Attack:
     """`rate` is the length of an ascent as a share of the ball; `noise` is α of neftune; `clean_share` is the
-    weight of the loss on unmoved embeddings."""
+    weight of the loss on unmoved embeddings, `taught` how much of the other loss follows the start's predictions."""
 
     kind: str = "fgm"
     radius: float = 0.1
@@ -34,10 +37,17 @@ class Attack:
     rate: float = 0.6
     noise: float = 5.0
     clean_share: float = 0.5
+    taught: float = 0.0
 
 
-def attacked_loss(model: Any, batch: Batch, attack: Attack, rng: torch.Generator) -> torch.Tensor:
-    """The scalar that training against `attack` minimises on a batch. Leaves no gradients behind."""
+def attacked_loss(
+    model: Any, batch: Batch, attack: Attack, rng: torch.Generator, taught: torch.Tensor | None = None
+) -> torch.Tensor:
+    """The scalar that training against `attack` minimises on a batch. Leaves no gradients behind.
+
+    `taught` (tokens, vocabulary), what the start predicts on unmoved embeddings, is the target for `attack.taught`
+    of the loss on moved ones (fgm and pgd): the words of the data alone are soon learnt by heart.
+    """
     clean = model.get_input_embeddings()(batch.ids)
     if attack.kind == "none":
         return token_losses(model, batch, clean).mean()
@@ -53,8 +63,22 @@ def attacked_loss(model: Any, batch: Batch, attack: Attack, rng: torch.Generator
     ascents = 1 if attack.kind == "fgm" else attack.ascents
     rate = 1.0 if attack.kind == "fgm" else attack.rate
     moved = clean + _ascend_from(model, batch, clean.detach(), slope, attack.radius, ascents, rate)
-    loss = token_losses(model, batch, moved).mean()
+    loss = _taught_loss(model, batch, moved, attack.taught, taught)
     return (1 - share) * loss + share * unmoved if share else loss
+
+
+def _taught_loss(
+    model: Any, batch: Batch, moved: torch.Tensor, part: float, taught: torch.Tensor | None
+) -> torch.Tensor:
+    """Mean cross-entropy to the words of the data and, for `part` of it, to the probabilities `taught`."""
+    import torch
+
+    if taught is None or not part:
+        return token_losses(model, batch, moved).mean()
+    logits, targets = token_logits(model, batch, moved), batch.labels[:, 1:]
+    cross_entropy = torch.nn.functional.cross_entropy
+    told = cross_entropy(logits, targets[targets != IGNORED])
+    return (1 - part) * told + part * cross_entropy(logits, taught)
 
 
 def worst(model: Any, batch: Batch, radius: float, ascents: int, rate: float) -> torch.Tensor:

@@ -94,22 +94,29 @@ def collate(encoded: Sequence[Encoded], device: Any) -> Batch:
 
 
 def token_losses(model: Any, batch: Batch, embeddings: torch.Tensor | None = None) -> torch.Tensor:
-    """Negative log likelihood of every counting token, float (tokens,).
+    """Negative log likelihood of every counting token, float (tokens,); arguments as in `token_logits`."""
+    import torch
+
+    targets = batch.labels[:, 1:]
+    logits = token_logits(model, batch, embeddings)
+    return torch.nn.functional.cross_entropy(logits, targets[targets != IGNORED], reduction="none")
+
+
+def token_logits(model: Any, batch: Batch, embeddings: torch.Tensor | None = None) -> torch.Tensor:
+    """What is predicted for every counting token, float32 (tokens, vocabulary).
 
     `model` is a causal model of transformers; `embeddings` (n, length, width) may stand in for the tokens.
     """
-    import torch
-
     given = {"input_ids": batch.ids} if embeddings is None else {"inputs_embeds": embeddings}
-    targets = batch.labels[:, 1:]
-    wanted = targets != IGNORED
+    wanted = batch.labels[:, 1:] != IGNORED
     if model.config.model_type in PLAIN_HEADS:
         # The head costs a fifth of a small model; most tokens of a prompt do not need it.
         states = model.get_decoder()(attention_mask=batch.mask, use_cache=False, **given).last_hidden_state
         logits = model.get_output_embeddings()(states[:, :-1][wanted])
     else:
         logits = model(attention_mask=batch.mask, use_cache=False, **given).logits[:, :-1][wanted]
-    return torch.nn.functional.cross_entropy(logits.float(), targets[wanted], reduction="none")
+    predicted: torch.Tensor = logits.float()
+    return predicted
 
 
 class LanguageTask(Task):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,11 @@ class LoraNet(nn.Module):
         super().train(mode)
         self.__dict__["wrapped"].train(mode)
         return self
+
+    def switched_off(self) -> AbstractContextManager[None]:
+        """Within it the host computes as if there were no adapter."""
+        off: AbstractContextManager[None] = self.__dict__["wrapped"].disable_adapter()
+        return off
 
     def gradient_checkpointing_enable(self) -> None:
         self.host.gradient_checkpointing_enable()

@@ -82,11 +82,11 @@ def test_the_game_runs_resumes_and_its_generator_loads(tmp_path: Path) -> None:
         {
             "autoencoder": str(tmp_path / "ae"),
             "batch_size": 8,
-            "epochs": 12,
+            "epochs": 20,
             "width": 32,
-            "show_every": 6,
-            "learning_rate": 0.003,
-            "r1": 0.05,
+            "show_every": 4,
+            "learning_rate": 0.0005,
+            "r1": 0.2,
         },
     )
     folder = Gan().run(tmp_path / "data", options, Track(tmp_path / "run", listen=lambda line: None))
@@ -99,8 +99,13 @@ def test_the_game_runs_resumes_and_its_generator_loads(tmp_path: Path) -> None:
     load_model(critic, str(newest(tmp_path / "run") / "critic.safetensors"))
     rows = task.rows["train"]
     words, style = task._told(rows, seeded())
-    drawn = task._draw(words, style, seeded())
-    real = encode_all(task.autoencoder, task.data)[rows]
-    assert critic(real, words, style).mean() > critic(drawn, words, style).mean() + 0.05
-    assert "unseen/kernel" in curve and list((tmp_path / "run").glob("drawn-*.png"))
+    with torch.no_grad():
+        drawn = task._draw(words, style, seeded())
+        real = encode_all(task.autoencoder, task.data)[rows]
+        # Of real and drawn alike it learnt the difference: by 1.2 or more with every seed that was tried.
+        assert critic(real, words, style).mean() > critic(drawn, words, style).mean() + 0.3
+    # The losses of a game go up and down; how far the drawn are from the real is what falls.
+    kernel = [value for _, value in curve["unseen/kernel"]]
+    assert kernel[-1] < 0.7 * kernel[0]
+    assert list((tmp_path / "run").glob("drawn-*.png"))
     assert StyleGenerator.from_pretrained(folder)(*told(2)).shape == (2, 16, 8, 8)

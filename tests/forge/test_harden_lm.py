@@ -10,11 +10,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny_lm import tiny_folder, write_rows
 
 from studio.forge.data import read_data
 from studio.forge.data_rows import Example
-from studio.forge.finetune_lm import FinetuneLm, LanguageOptions
 from studio.forge.harden_lm import HardenLm, HardenOptions
 from studio.forge.lm_attack import Attack, attacked_loss, worst
 from studio.forge.lm_base import load_base
@@ -28,33 +26,18 @@ def quiet(folder: Path) -> Track:
     return Track(folder, listen=lambda line: None)
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_rows(tmp_path_factory.mktemp("data") / "rows.jsonl")
-
-
-@pytest.fixture(scope="module")
-def taught(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Path:
-    """A tiny model that knows the data already."""
-    torch.set_num_threads(1)
-    root = tmp_path_factory.mktemp("taught")
-    options = {"base": str(tiny_folder(root / "tiny")), "epochs": 4, "learning_rate": 0.003, "method": "full"}
-    FinetuneLm().run(data, read_options(LanguageOptions, options), quiet(root / "run"))
-    return root / "run"
-
-
-def batch_of(data: Path, taught: Path) -> tuple[Any, Batch]:
+def batch_of(pairs: Path, taught: Path) -> tuple[Any, Batch]:
     base = load_base(str(taught))
     return base.model, collate(
-        [encode(base.tokenizer, one, 256) for one in read_data(data).examples[:4]], "cpu"
+        [encode(base.tokenizer, one, 256) for one in read_data(pairs).examples[:4]], "cpu"
     )
 
 
 def test_hardening_lowers_the_attacked_loss_and_keeps_the_clean_one(
-    data: Path, taught: Path, tmp_path: Path
+    pairs: Path, taught: Path, tmp_path: Path
 ) -> None:
     given = {"base": str(taught), "radius": 0.2, "epochs": 4, "learning_rate": 0.002, "method": "full"}
-    HardenLm().run(data, read_options(HardenOptions, given), quiet(tmp_path))
+    HardenLm().run(pairs, read_options(HardenOptions, given), quiet(tmp_path))
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["attacked_loss_before"] > 1.5 * report["clean_loss_before"]  # it was worth hardening
     assert report["attacked_loss_after"] < 0.85 * report["attacked_loss_before"]
@@ -64,8 +47,8 @@ def test_hardening_lowers_the_attacked_loss_and_keeps_the_clean_one(
 
 
 @pytest.mark.parametrize("attack", ["fgm", "pgd", "freelb", "neftune", "none"])
-def test_every_attack_gives_a_loss_with_gradients(data: Path, taught: Path, attack: str) -> None:
-    model, batch = batch_of(data, taught)
+def test_every_attack_gives_a_loss_with_gradients(pairs: Path, taught: Path, attack: str) -> None:
+    model, batch = batch_of(pairs, taught)
     against = Attack(attack, radius=0.2, clean_share=0.0)
     loss = attacked_loss(model, batch, against, torch.Generator().manual_seed(0))
     clean = token_losses(model, batch).mean()
@@ -74,8 +57,8 @@ def test_every_attack_gives_a_loss_with_gradients(data: Path, taught: Path, atta
     assert all(one.grad is not None and torch.isfinite(one.grad).all() for one in model.parameters())
 
 
-def test_the_attack_stays_in_its_ball_off_the_padding_and_beats_chance(data: Path, taught: Path) -> None:
-    model, batch = batch_of(data, taught)
+def test_the_attack_stays_in_its_ball_off_the_padding_and_beats_chance(pairs: Path, taught: Path) -> None:
+    model, batch = batch_of(pairs, taught)
     batch = replace(batch, mask=batch.mask.clone())
     batch.mask[0, -3:] = 0
     clean = model.get_input_embeddings()(batch.ids).detach()

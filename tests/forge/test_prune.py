@@ -7,12 +7,10 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_lm import tiny_folder, write_rows
 
 from studio.engines.llama_model import LlamaModel
 from studio.errors import BadInput
 from studio.forge.data import read_data
-from studio.forge.finetune_lm import FinetuneLm, LanguageOptions
 from studio.forge.lm_base import load_base
 from studio.forge.lm_task import collate, encode
 from studio.forge.loop.checkpoint import newest
@@ -30,20 +28,6 @@ def quiet(folder: Path, **kinds: Any) -> Track:
     return Track(folder, listen=lambda line: None, **kinds)
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_rows(tmp_path_factory.mktemp("data") / "rows.jsonl")
-
-
-@pytest.fixture(scope="module")
-def taught(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Path:
-    torch.set_num_threads(1)
-    root = tmp_path_factory.mktemp("taught")
-    options = {"base": str(tiny_folder(root / "tiny")), "epochs": 4, "learning_rate": 0.003, "method": "full"}
-    FinetuneLm().run(data, read_options(LanguageOptions, options), quiet(root / "run"))
-    return root / "run"
-
-
 def options(taught: Path, **changes: Any) -> PruneOptions:
     given = {
         "base": str(taught),
@@ -56,8 +40,8 @@ def options(taught: Path, **changes: Any) -> PruneOptions:
     return read_options(PruneOptions, given | changes)
 
 
-def test_a_smaller_model_recovers_and_is_published(data: Path, taught: Path, tmp_path: Path) -> None:
-    folder = Prune().run(data, options(taught), quiet(tmp_path / "run"))
+def test_a_smaller_model_recovers_and_is_published(pairs: Path, taught: Path, tmp_path: Path) -> None:
+    folder = Prune().run(pairs, options(taught), quiet(tmp_path / "run"))
     rows = {row["step"]: row for row in json.loads((tmp_path / "run" / "pareto.json").read_text())["rows"]}
     start, recovered, small = rows["start, half precision"], rows["recovered"], rows["GGUF Q8_0"]
     assert recovered["perplexity"] < rows["25% channels less"]["perplexity"]
@@ -82,15 +66,15 @@ def test_a_smaller_model_recovers_and_is_published(data: Path, taught: Path, tmp
 
 
 @pytest.fixture(scope="module")
-def measured(data: Path, taught: Path) -> tuple[Any, Any]:
+def measured(pairs: Path, taught: Path) -> tuple[Any, Any]:
     base = load_base(str(taught))
-    batch = collate([encode(base.tokenizer, one, 256) for one in read_data(data).examples[:6]], "cpu")
+    batch = collate([encode(base.tokenizer, one, 256) for one in read_data(pairs).examples[:6]], "cpu")
     return base.model, importance(base.model, [batch])
 
 
-def test_parts_that_do_nothing_are_the_first_to_go(taught: Path, data: Path) -> None:
+def test_parts_that_do_nothing_are_the_first_to_go(taught: Path, pairs: Path) -> None:
     base = load_base(str(taught))
-    batch = collate([encode(base.tokenizer, one, 256) for one in read_data(data).examples[:4]], "cpu")
+    batch = collate([encode(base.tokenizer, one, 256) for one in read_data(pairs).examples[:4]], "cpu")
     layer = base.model.model.layers[1]
     with torch.no_grad():
         layer.mlp.down_proj.weight[:, 5:37] = 0  # 32 channels without effect
@@ -113,7 +97,7 @@ def test_parts_that_do_nothing_are_the_first_to_go(taught: Path, data: Path) -> 
 
 
 def test_what_cannot_leave_is_refused(
-    measured: tuple[Any, Any], taught: Path, data: Path, tmp_path: Path
+    measured: tuple[Any, Any], taught: Path, pairs: Path, tmp_path: Path
 ) -> None:
     model, found = measured
     with pytest.raises(BadInput, match=r"choose one of: \[0, 1, 2\]"):
@@ -121,7 +105,7 @@ def test_what_cannot_leave_is_refused(
     with pytest.raises(BadInput, match="At most 1 of 3 layers"):
         without_layers(model, found, 2)
     with pytest.raises(BadInput, match="set method to full"):
-        Prune().run(data, options(taught, sparsity=0.5), quiet(tmp_path))
+        Prune().run(pairs, options(taught, sparsity=0.5), quiet(tmp_path))
 
 
 def test_zeros_grow_by_the_schedule_and_stay(taught: Path) -> None:
@@ -146,10 +130,10 @@ def test_zeros_grow_by_the_schedule_and_stay(taught: Path) -> None:
     assert not any("mask" in name for name in model.state_dict())
 
 
-def test_gradual_pruning_trains_resumes_and_leaves_zeros(data: Path, taught: Path, tmp_path: Path) -> None:
+def test_gradual_pruning_trains_resumes_and_leaves_zeros(pairs: Path, taught: Path, tmp_path: Path) -> None:
     bare = {"layers": 0, "heads": 0, "channels": 0.0, "sweep": False, "learning_rate": 0.001}
     chosen = options(taught, sparsity=0.6, method="full", epochs=2, **bare)
-    folder = Prune().run(data, chosen, quiet(tmp_path))
+    folder = Prune().run(pairs, chosen, quiet(tmp_path))
     state = newest(tmp_path)
     assert state is not None and (state / "state.json").exists()
     model = load_base(str(folder)).model
