@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from studio.quality.base import Sample
+from studio.quality.decode import read_frames
 from studio.types import Asset
 
 # Pictures above 40 dB and sound above 30 dB differ by less than a person notices side by side.
@@ -31,6 +32,9 @@ def compare(first: Asset, second: Asset) -> Likeness:
     one, two = (Sample(asset.path, asset.kind, asset.media_type, asset.brief) for asset in (first, second))
     if first.kind == "text":
         return _compare_text(one.text, two.text, _why(first, second))
+    if first.kind == "image" and first.media_type == second.media_type == "video/mp4":
+        films = read_frames(first.path), read_frames(second.path)
+        return _compare_signal(*films, 255.0, CLOSE_DB["image"], _why(first, second))
     if first.kind == "image":
         return _compare_signal(one.pixels, two.pixels, 255.0, CLOSE_DB["image"], _why(first, second))
     if first.kind in ("speech", "music"):

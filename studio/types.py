@@ -112,7 +112,7 @@ class Sound:
 class Draft:
     """One result in memory; it never leaves the worker.
 
-    `payload` by kind: text → str; image → uint8 array (height, width, 3 or 4), sRGB;
+    `payload` by kind: text → str; image → uint8 array (height, width, 3 or 4), sRGB, or a list of them for a film;
     speech, music → `Sound`; video → `Path` of a finished MP4 in a temporary folder.
     `settings` are the options really used, after defaults, so that a replay can repeat them.
     `facts` are numbers that only the engine knows (tokens, perplexity, seconds to first token).

@@ -19,6 +19,7 @@ _CANNOT = {
 _WORDS = (
     ("negative_prompt", "negative prompt"),
     ("style", "style"),
+    ("mix_style", "styles to mix"),
     ("transparent", "transparency"),
     ("upscale", "upscaler to switch off"),
 )
@@ -49,6 +50,9 @@ def arguments(
         "prompt": prompt,
         "negative_prompt": options.negative_prompt or None,
         "style": options.style or None,
+        "mix_style": options.mix_style or None,
+        "mix_share": options.mix_share if options.mix_style else None,
+        "mix_by": options.mix_by if options.mix_style else None,
         "transparent": options.transparent or None,
         "upscale": None if options.upscale else False,
         "num_inference_steps": options.steps,

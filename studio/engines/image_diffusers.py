@@ -36,7 +36,7 @@ from studio.engines.image_options import ImageOptions
 from studio.engines.image_pipeline import load_pipeline, scheduler_for
 from studio.engines.image_preview import Preview
 from studio.engines.image_run import Step, run
-from studio.engines.image_walk import shares, sheet
+from studio.engines.image_walk import film_wanted, shares, sheet
 from studio.engines.image_words import read_prompt
 from studio.errors import BadInput, OutOfMemory
 from studio.options import options_dict, read_options
@@ -103,13 +103,17 @@ class Diffusers:
         return frozenset(name for name, there in marks.items() if there)
 
     def generate(self, job: Job) -> Iterator[Progress | Draft]:
-        """Progress at every step, previews as JPEG, one Draft per candidate: uint8 (height, width, 3 or 4)."""
+        """Progress at every step, previews as JPEG, one Draft per candidate: uint8 (height, width, 3 or 4).
+
+        Asked for the format mp4, the pictures between two prompts stay a list of frames.
+        """
         options = read_options(ImageOptions, {**self._model.options, **job.brief.options})
         title, inputs = self._model.title, job.brief.inputs
         prompt = read_prompt(job.brief.prompt, self._model, self._settings)
         toward = read_prompt(options.to_prompt, self._model, self._settings)
         if prompt != job.brief.prompt:
             yield Progress(job.id, None, "reading", f"Read as: {prompt}")
+        film = film_wanted(job.brief.format, toward, options.frames)
         task = task_of(options, inputs)
         if toward and task != "text":
             raise BadInput("Blending two prompts starts from text alone; remove the input picture.")
@@ -124,7 +128,9 @@ class Diffusers:
             job = replace(job, brief=replace(job.brief, seed=secrets.randbits(31)))
         seed = int(job.brief.seed or 0)
         preview = (
-            Preview(given.get("width"), given.get("height")) if options.previews or options.live else None
+            Preview(given.get("width"), given.get("height"), fine=options.live)
+            if options.previews or options.live
+            else None
         )
         if options.live:
             for step in run(pipeline, given, [seed], lambda: job.cancelled, preview, live=True):
@@ -146,8 +152,8 @@ class Diffusers:
             seconds = (time.perf_counter() - started) / len(seeds)
             read_as = {"prompt_read_as": prompt} if prompt != job.brief.prompt else {}
             for place, one in enumerate(seeds):
-                picture = made[0][place] if len(made) == 1 else sheet([frame[place] for frame in made])
-                yield self._draft(picture, options, one, seconds, read_as)
+                frames = [frame[place] for frame in made]
+                yield self._draft(frames, film, options, one, seconds, read_as)
             done += len(seeds)
 
     def _paint(
@@ -251,13 +257,16 @@ class Diffusers:
         return round(self._weight.total * (4 if self._plan.dtype == "float32" else 2))
 
     def _draft(
-        self, picture: Any, options: ImageOptions, seed: int, seconds: float, more: dict[str, Any]
-    ) -> Draft:
-        used = options_dict(options) | {"width": picture.shape[1], "height": picture.shape[0]} | more
+        self, frames: list[Any], film: bool, options: ImageOptions, seed: int, seconds: float,
+        more: dict[str, Any],
+    ) -> Draft:  # fmt: skip
+        picture = frames[0] if film or len(frames) == 1 else sheet(frames)
+        height, width = picture.shape[:2]
+        used = options_dict(options) | {"width": width, "height": height} | more
         drawing = getattr(self._pipelines["text"], "domain", "") == "drawing"
         return Draft(
             kind=self.kind,
-            payload=picture,
+            payload=frames if film else picture,
             model_id=self._model.name,
             revision=self._model.revision,
             seed=seed,

@@ -87,6 +87,7 @@ def keep_rest(pictures: Any, original: Any, mask: Any) -> Any:
 
 def _raster(path: str) -> Path:
     file = Path(path)
-    if file.suffix == ".svg":
-        raise BadInput("An SVG cannot be taken further; make the picture as PNG and use that.")
+    if file.suffix in (".svg", ".mp4"):
+        what = "An SVG" if file.suffix == ".svg" else "A film"
+        raise BadInput(f"{what} cannot be taken further; make the picture as PNG and use that.")
     return file

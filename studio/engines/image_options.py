@@ -32,12 +32,26 @@ class ImageOptions:
     height: int | None = option(None, "Height (px)", low=16, high=2048, step=8)
     strength: float = option(0.7, "Change of the input picture", low=0.05, high=1.0, step=0.05)
     style: str = option("", "Style", max_length=40, hint="For models that have styles of their own")
+    mix_style: str = option(
+        "", "Mix with style", max_length=40, hint="A second style for models that have styles of their own"
+    )
+    mix_share: float = option(0.5, "How much of the second style", low=0.0, high=1.0, step=0.05)
+    mix_by: str = option(
+        "weight", "Mix by", choices=("weight", "steps"),
+        hint="weight: both in every step; steps: shapes of the first style, surfaces of the second",
+    )  # fmt: skip
     transparent: bool = option(False, "Transparent background", hint="For models that can cut out")
     upscale: bool = option(True, "Upscale", hint="Off gives the picture as small as the model draws it")
     to_prompt: str = option(
         "", "Blend into", max_length=2000, hint="A second prompt: the result is a sheet of what lies between"
     )
-    frames: int = option(8, "Pictures from one prompt to the other", low=2, high=24)
+    frames: int = option(
+        8,
+        "Pictures from one prompt to the other",
+        low=2,
+        high=72,
+        hint="At most 24 on a sheet; a film (mp4) takes more",
+    )
     scheduler: str = option("own", "Scheduler", choices=("own", *SCHEDULERS), advanced=True)
     lora: str = option(
         "", "LoRA", max_length=200, advanced=True,

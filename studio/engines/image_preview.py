@@ -9,7 +9,7 @@ import io
 import time
 from typing import Any
 
-LONGEST_SIDE = 256
+LONGEST_SIDE, LONGEST_FINE_SIDE = 256, 512
 MOST_LATENT_SIDE = 24
 LEAST_INTERVAL = 0.5  # seconds; more where decoding itself is slow, so that previews cost a tenth at most
 
@@ -17,15 +17,16 @@ LEAST_INTERVAL = 0.5  # seconds; more where decoding itself is slow, so that pre
 class Preview:
     """Called at every step; gives a JPEG when one is due, otherwise None."""
 
-    def __init__(self, width: int | None, height: int | None) -> None:
-        self._size = (width, height)
+    def __init__(self, width: int | None, height: int | None, fine: bool = False) -> None:
+        """`fine` is for a preview that is all one gets: where the pipeline has a cheap and a dear way, the dear."""
+        self._size, self._fine = (width, height), fine
         self._due = 0.0
 
     def __call__(self, pipeline: Any, latents: Any) -> bytes | None:
         started = time.perf_counter()
         if started < self._due:
             return None
-        jpeg = _jpeg(self._decode(pipeline, latents[:1]))
+        jpeg = _jpeg(self._decode(pipeline, latents[:1]), LONGEST_FINE_SIDE if self._fine else LONGEST_SIDE)
         cost = time.perf_counter() - started
         self._due = started + max(LEAST_INTERVAL, 10 * cost)
         return jpeg
@@ -36,7 +37,7 @@ class Preview:
 
         with torch.no_grad():
             if hasattr(pipeline, "preview"):  # a pipeline of the studio knows a cheaper way
-                return pipeline.preview(latents)
+                return pipeline.preview(latents, fine=self._fine)
             latents = self._unpacked(pipeline, latents)
             vae = getattr(pipeline, "vae", None)
             if vae is not None and latents.shape[1] != 3:
@@ -62,11 +63,11 @@ class Preview:
         return vae.decode(latents + shift if shift else latents, return_dict=False)[0]
 
 
-def _jpeg(pixels: Any) -> bytes:
+def _jpeg(pixels: Any, longest: int) -> bytes:
     from PIL import Image
 
     image = Image.fromarray(pixels)
-    image.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
+    image.thumbnail((longest, longest))
     buffer = io.BytesIO()
     image.convert("RGB").save(buffer, "JPEG", quality=80)
     return buffer.getvalue()

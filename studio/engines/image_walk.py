@@ -1,4 +1,7 @@
-"""What lies between two prompts: the text states of both are mixed, the noise stays the same."""
+"""What lies between two prompts: the text states of both are mixed, the noise stays the same.
+
+The pictures become one contact sheet or, where a film is asked for, stay a list of its frames.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,8 @@ from typing import Any
 from studio.errors import BadInput
 
 GAP = 8  # pixels of white between the pictures of a sheet
+MOST_ON_A_SHEET = 24
+FILM = "mp4"
 
 
 def mixed(first: Any, second: Any, share: float) -> Any:
@@ -24,6 +29,20 @@ def mixed(first: Any, second: Any, share: float) -> Any:
     if first.dtype.is_floating_point:
         return first.lerp(second, share)  # the ends exactly, in 16 bit too
     return first | second if str(first.dtype) == "torch.bool" else first.maximum(second)
+
+
+def film_wanted(format: str | None, toward: str, frames: int) -> bool:
+    """Whether the pictures are to be a film. Raises BadInput for a film of one prompt and for too full a sheet."""
+    film = (format or "").lower().lstrip(".") == FILM
+    if film and not toward:
+        raise BadInput(
+            "A film goes from one prompt to another; say what to blend into (to_prompt), or choose png."
+        )
+    if toward and not film and frames > MOST_ON_A_SHEET:
+        raise BadInput(
+            f"A sheet holds at most {MOST_ON_A_SHEET} pictures; lower frames, or ask for a film with the format mp4."
+        )
+    return film
 
 
 def shares(frames: int) -> list[float]:

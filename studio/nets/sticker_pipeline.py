@@ -23,6 +23,7 @@ from torch.nn import functional as F
 
 from studio.errors import BadInput, ModelMissing
 from studio.nets.autoencoder import Autoencoder
+from studio.nets.style_mix import BY, styles_by_step
 from studio.nets.text import TextEncoder
 from studio.nets.transformer import StickerTransformer
 from studio.nets.upscaler import Upscaler
@@ -91,6 +92,9 @@ class SignetStickerPipeline(DiffusionPipeline):
         strength: float = 0.7,
         negative_prompt: str | None = None,
         style: str = "auto",
+        mix_style: str | None = None,
+        mix_share: float = 0.5,
+        mix_by: str = "weight",
         num_inference_steps: int = 24,
         guidance_scale: float = 3.5,
         num_images_per_prompt: int = 1,
@@ -104,20 +108,22 @@ class SignetStickerPipeline(DiffusionPipeline):
         return_dict: bool = True,
         callback_on_step_end: Callable[..., dict[str, Any]] | None = None,
     ) -> Any:
-        """`style` "auto" reads it from the prompt; None of the words there leaves it open.
+        """`style` "auto" reads it from the prompt; None of the words there leaves it open. `mix_style` is a second
+        one, of which `mix_share` (0–1) goes into the picture as `style_mix` says.
 
         `mask_image` is white where `image` is drawn anew. Raises BadInput for a size other than
         64…1024 or an unknown style. Without `upscale` the result is 64×64, as drawn.
         """
         _check(height, width, style, strength)
+        _check_mix(mix_style, mix_share, mix_by)
         if transparent and not upscale:
             raise BadInput("The upscaler cuts the background out; switch upscale on or transparent off.")
         prompts = [prompt] if isinstance(prompt, str) else list(prompt)
         count = len(prompts) * num_images_per_prompt
         text = self._texts(prompts, negative_prompt, num_images_per_prompt)
         kinds = [_style_of(one) if style == "auto" else style for one in prompts]
-        numbers = [1 + STYLES.index(kind) if kind in STYLES else 0 for kind in kinds]
-        styles = torch.tensor(numbers, device=self._execution_device).repeat_interleave(num_images_per_prompt)
+        own = self._numbers(kinds, num_images_per_prompt)
+        other = self._numbers([mix_style or ""] * len(prompts), num_images_per_prompt)
 
         self.scheduler.set_timesteps(num_inference_steps, device=self._execution_device)
         timesteps = self.scheduler.timesteps
@@ -126,13 +132,16 @@ class SignetStickerPipeline(DiffusionPipeline):
             timesteps = timesteps[min(int(num_inference_steps * (1 - strength)), num_inference_steps - 1) :]
             self.scheduler.set_begin_index(num_inference_steps - len(timesteps))
         self._num_timesteps = len(timesteps)
+        styles = [own] * len(timesteps)
+        if mix_style:
+            styles = styles_by_step(own, other, len(STYLES) + 1, len(timesteps), mix_share, mix_by)
         noise = self._noise(count, generator) if latents is None else latents.float()
         sigma = self.scheduler.sigmas[num_inference_steps - len(timesteps)]
         latents = noise if known is None else torch.lerp(known.expand_as(noise), noise, sigma.to(noise.dtype))
         fresh = self._fresh(mask_image) if mask_image is not None and known is not None else None
 
         for step, timestep in enumerate(timesteps):
-            velocity = self._velocity(latents, timestep, text, styles, guidance_scale)
+            velocity = self._velocity(latents, timestep, text, styles[step], guidance_scale)
             latents = self.scheduler.step(velocity, timestep, latents, return_dict=False)[0]
             if fresh is not None and known is not None:
                 after = self.scheduler.sigmas[self.scheduler.step_index].to(noise.dtype)
@@ -153,9 +162,10 @@ class SignetStickerPipeline(DiffusionPipeline):
         return self._num_timesteps
 
     @torch.no_grad()
-    def preview(self, latents: torch.Tensor) -> Any:
-        """uint8 (64, 64, 3) of the first picture of the batch, without upscaling."""
-        pixels = self.vae.decode(self.vae.denormalise(latents[:1].to(self.vae.dtype)))[0].float().clamp(-1, 1)
+    def preview(self, latents: torch.Tensor, fine: bool = False) -> Any:
+        """uint8 (64, 64, 3) of the first picture of the batch; if `fine` upscaled, at 512 pixels a side."""
+        pixels = self.vae.decode(self.vae.denormalise(latents[:1].to(self.vae.dtype))).clamp(-1, 1)
+        pixels = (self.upscaler(pixels)[:, :3] if fine else pixels)[0].float().clamp(-1, 1)
         return pixels.add(1).mul(127.5).round().byte().permute(1, 2, 0).cpu().numpy()
 
     # --- the parts of a call ---
@@ -170,6 +180,11 @@ class SignetStickerPipeline(DiffusionPipeline):
                 torch.cat([against_mask.repeat_interleave(each, 0), mask.repeat_interleave(each, 0)]))  # fmt: skip
         device = self._execution_device
         return both[0].to(device), both[1].to(device)
+
+    def _numbers(self, kinds: list[str], each: int) -> torch.Tensor:
+        """(n,) the styles as the transformer counts them, each repeated."""
+        numbers = [1 + STYLES.index(kind) if kind in STYLES else 0 for kind in kinds]
+        return torch.tensor(numbers, device=self._execution_device).repeat_interleave(each)
 
     def _noise(self, count: int, generator: Any) -> torch.Tensor:
         config = self.transformer.config
@@ -189,7 +204,7 @@ class SignetStickerPipeline(DiffusionPipeline):
             half = len(latents)
             return self.transformer(seen, sigma.expand(half), states[half:], mask[half:], styles).float()
         told = self.transformer(
-            seen.repeat(2, 1, 1, 1), sigma.expand(2 * len(latents)), states, mask, styles.repeat(2)
+            seen.repeat(2, 1, 1, 1), sigma.expand(2 * len(latents)), states, mask, torch.cat([styles, styles])
         )
         without, with_text = told.float().chunk(2)
         return without + guidance * (with_text - without)
@@ -258,3 +273,12 @@ def _check(height: int, width: int, style: str, strength: float) -> None:
         raise BadInput(f"There is no style {style!r}; choose one of: auto, any, {', '.join(STYLES)}.")
     if not 0 < strength <= 1:
         raise BadInput(f"strength must be above 0 and at most 1, not {strength:g}.")
+
+
+def _check_mix(style: str | None, share: float, by: str) -> None:
+    if style and style not in STYLES:
+        raise BadInput(f"There is no style {style!r} to mix in; choose one of: {', '.join(STYLES)}.")
+    if not 0 <= share <= 1:
+        raise BadInput(f"mix_share must be between 0 and 1, not {share:g}.")
+    if by not in BY:
+        raise BadInput(f"Styles are not mixed by {by!r}; choose one of: {', '.join(BY)}.")

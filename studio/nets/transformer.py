@@ -53,7 +53,7 @@ class StickerTransformer(ModelMixin, ConfigMixin):
 
     `x` (n, latent, size, size) normalised latents mixed with noise; `sigma` (n,); `states`
     (n, 16, 384) MiniLM token states and `mask` (n, 16) of the real ones (all False: no text);
-    `style` (n,) int, 0 for any, else 1 + its place in captions.STYLES.
+    `style` (n,) int, 0 for any, else 1 + its place in captions.STYLES; or float (n, styles + 1), how much of each.
     """
 
     @register_to_config
@@ -91,7 +91,8 @@ class StickerTransformer(ModelMixin, ConfigMixin):
     ) -> torch.Tensor:
         count, latent, height, width = x.shape
         pooled = sentence(states, mask) * math.sqrt(WIDTH)
-        told = self.told(torch.cat([_waves(sigma), pooled], -1).to(x.dtype)) + self.style(style)
+        kind = style.to(x.dtype) @ self.style.weight if style.is_floating_point() else self.style(style)
+        told = self.told(torch.cat([_waves(sigma), pooled], -1).to(x.dtype)) + kind
         words = torch.where(mask[..., None], self.text(states), self.no_token)
         tokens = torch.cat([words, self.enter(x.flatten(2).transpose(1, 2))], 1) + self.place
         told = F.silu(told)

@@ -42,7 +42,7 @@ MEDIA: dict[str, Media] = {
     "wav": Media("audio/wav", "wav", SOUND),
     "mp3": Media("audio/mpeg", "mp3", SOUND),
     "flac": Media("audio/flac", "flac", SOUND),
-    "mp4": Media("video/mp4", "mp4", ("video",)),
+    "mp4": Media("video/mp4", "mp4", ("video", "image")),  # of pictures: the way between two prompts
 }
 ALSO_CALLED = {"jpg": "jpeg", "markdown": "md", "text": "txt", "htm": "html"}
 MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
@@ -183,7 +183,13 @@ def _flac(payload: Sound) -> bytes:
     return _sound(payload, "FLAC", "PCM_16")
 
 
-def _mp4(payload: Path) -> bytes:
+def _mp4(payload: Any) -> bytes:
+    if isinstance(payload, list):
+        from studio.provenance.encode_film import film
+
+        return film(payload)
+    if not isinstance(payload, Path):
+        raise BadInput("One picture is no film; choose another format than mp4.")
     data = payload.read_bytes()
     if sniff(data) != "video/mp4":
         raise SealFailed("The engine's video is not an MP4 file, so it was not saved.")

@@ -60,10 +60,12 @@ def label_text(text: str, policy: Policy) -> str:
 
 
 def label_picture(picture: Any, policy: Policy) -> Any:
-    """The picture, uint8 (height, width, 3 or 4), with the wording in the policy's corner."""
+    """The picture, uint8 (height, width, 3 or 4), with the wording in the policy's corner; so each frame of a list."""
     import numpy as np
     from PIL import Image
 
+    if isinstance(picture, list):
+        return [label_picture(frame, policy) for frame in picture]
     height, width = picture.shape[:2]
     below = Image.fromarray(np.ascontiguousarray(picture)).convert("RGBA")
     below.alpha_composite(_overlay(width, height, policy))

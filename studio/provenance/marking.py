@@ -14,7 +14,7 @@ from typing import Any
 
 from studio.errors import BadInput
 from studio.provenance.base import Detection, Mark, Means, mark_for
-from studio.provenance.content import content, kinds_of
+from studio.provenance.content import content
 from studio.provenance.encode import Media, encode, media_for
 from studio.provenance.fidelity import cost
 from studio.provenance.policy import Policy
@@ -22,6 +22,11 @@ from studio.types import Draft, Sound
 
 ID_DIGITS = 32
 NAMED_DIGITS = 10  # the beginning of an id that marks can carry
+# Of pictures that are not written as pixels.
+UNMARKED = {
+    "image/svg+xml": "A traced drawing has no pixels that could carry a watermark.",
+    "video/mp4": "A film carries no picture mark.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +54,8 @@ def mark_and_encode(
         reason = (
             f"There is no watermark for {draft.kind}." if policy.mark else "The policy wants no watermark."
         )
-    elif not kinds_of(media_for(draft.kind, format).type) and draft.kind == "image":
-        reason = "A traced drawing has no pixels that could carry a watermark."
+    elif draft.kind == "image" and (other := UNMARKED.get(media_for(draft.kind, format).type)):
+        reason = other
     else:
         reason = mark.refusal(draft.payload) or ""
     if mark is None or reason:

@@ -1,6 +1,6 @@
 """From a sealed file to what the metrics look at. Every decoder has a bound and one clear sentence.
 
-Not covered: video (no metric judges it yet), and formats the studio neither makes nor takes in.
+Not covered: scores of video (no metric judges it yet), and formats the studio neither makes nor takes in.
 """
 
 from __future__ import annotations
@@ -117,6 +117,8 @@ def read_pixels(path: Path) -> NDArray[np.uint8]:
 
     if path.suffix == ".svg":
         return read_drawing(path)
+    if path.suffix == ".mp4":
+        raise BadInput("A film is not judged as a picture; make a sheet (png) to have its pictures judged.")
     wrong = f"{path.name} cannot be read as a picture; give a PNG, JPEG or WebP file."
     try:
         with warnings.catch_warnings():
@@ -131,6 +133,26 @@ def read_pixels(path: Path) -> NDArray[np.uint8]:
                 return np.asarray(picture.convert("RGBA" if clear else "RGB"))
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
         raise BadInput(wrong) from error
+
+
+def read_frames(path: Path) -> NDArray[np.uint8]:
+    """uint8 (frames, height, width, 3) of a short film. Raises BadInput if it is none or too large."""
+    import av
+    import numpy as np
+
+    frames, pixels = [], 0
+    try:
+        with av.open(str(path)) as file:
+            for frame in file.decode(video=0):
+                pixels += frame.width * frame.height
+                if pixels > MAX_PIXELS:
+                    raise BadInput(f"{path.name} is too long to be compared; make it shorter.")
+                frames.append(frame.to_ndarray(format="rgb24"))
+    except (av.FFmpegError, IndexError, OSError) as error:
+        raise BadInput(f"{path.name} cannot be read as a film; give an MP4 file.") from error
+    if not frames:
+        raise BadInput(f"{path.name} holds no picture.")
+    return np.stack(frames)
 
 
 def read_sound(path: Path) -> Sound:

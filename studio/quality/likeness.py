@@ -68,6 +68,9 @@ class _Likeness:
 
     def closest(self, sample: Sample, others: Iterable[Path]) -> float:
         need_size(sample.pixels, LEAST)
+        others = [path for path in others if path.suffix != ".mp4"]
+        if not others:
+            raise Withheld(NO_EARLIER)
         own = _kept(sample.digest.hex(), lambda: sample.pixels)
         if not own.any():
             raise Withheld("the picture is one flat tone")

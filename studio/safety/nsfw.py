@@ -31,7 +31,9 @@ class NotSafeForWork:
         limit = self._settings.nsfw_threshold
         if isinstance(thing, Brief) or thing.kind != "image" or "drawing" in thing.facts or limit >= OFF:
             return
-        rated = rate(thing.payload, Catalog.read(self._settings).require(MODEL).folder / "model.onnx")
+        model = Catalog.read(self._settings).require(MODEL).folder / "model.onnx"
+        frames = thing.payload if isinstance(thing.payload, list) else [thing.payload]
+        rated = max(rate(frame, model) for frame in frames)
         if rated >= limit:
             raise Refused(
                 f"The picture was held back: the guard rates it {rated:.2f} unsafe for work and the limit is"

@@ -217,6 +217,7 @@ class Desk:
         return {
             self.shown: asset.id,
             self.result: show_result(self.studio, asset),
+            **({self.preview: show.film(asset)} if self.kind == "image" else {}),
             self.actions: gr.update(visible=True),
             self.download: gr.update(value=str(self.studio.public_copy(asset))),
             self.star: _star(asset),
@@ -266,6 +267,8 @@ def show_result(studio: Studio, asset: Asset) -> Any:
     if asset.kind == "text":
         return gr.update(value=studio.text_of(asset), visible=True)
     path = str(studio.public_copy(asset))
+    if asset.path.suffix == show.FILM:  # which gr.Image cannot play
+        return gr.update(value=None, visible=False)
     if asset.kind == "image":
         return gr.update(value=path, visible=True, alt_text=asset.brief.prompt)
     return gr.update(value=path, visible=True)

@@ -15,7 +15,8 @@ from studio.ui.controls import SEED_HINT, follow_model, forms, model_choice
 from studio.ui.desk import QUIET, Desk, Visitor
 from studio.ui.image_tab_live import live
 from studio.ui.image_tab_look import Look, hide_placed
-from studio.ui.image_tab_start import Start
+from studio.ui.image_tab_mix import Mix
+from studio.ui.image_tab_start import NO_PIXELS, Start
 from studio.ui.tabs import Room, read_seed
 
 EXAMPLES = ["a red apple", "a smiling cat face", "a blue heart", "a snowy mountain"]
@@ -68,16 +69,7 @@ class _ImageTab:
         first = self.look.offers(self.models[0].name if self.models else None)
         self.live.visible = bool(first.arguments)
         self.start = Start(self.studio, image="image" in first.tasks, inpaint="inpaint" in first.tasks)
-        with gr.Accordion(
-            "Blend two prompts", open=False, visible=first.has("to_prompt"), elem_id="image-blend"
-        ) as self.blend:
-            self.second = gr.Textbox(
-                label="Second prompt", max_length=2000, elem_id="image-second",
-                info="Filled in, the result is one sheet of pictures from the first prompt to this one.",
-            )  # fmt: skip
-            self.frames = gr.Slider(
-                2, 16, value=9, step=1, label="Pictures on the sheet", elem_id="image-frames"
-            )
+        self.mix = Mix(first)
         with gr.Accordion("Settings", open=False, elem_id="image-settings"):
             self.forms = forms(self.models, "image-options")
             hide_placed(self.forms, first)
@@ -85,7 +77,7 @@ class _ImageTab:
 
     @property
     def inputs(self) -> set[Any]:
-        asked = {self.prompt, self.count, self.seed, self.choice, self.second, self.frames}
+        asked = {self.prompt, self.count, self.seed, self.choice} | self.mix.inputs
         return (
             asked
             | self.look.inputs
@@ -96,8 +88,8 @@ class _ImageTab:
     def _wire(self) -> None:
         desk, inputs = self.desk, self.inputs | {self.visitor.state}
         outputs = [
-            self.look.style, self.look.shape, self.look.transparent, self.look.format, self.live, self.blend, self.vary, self.further,
-            self.second, self.start.panel, self.start.masks, self.start.given, *self.start.outputs,
+            self.look.style, self.look.shape, self.look.transparent, self.look.format, self.live, self.vary, self.further,
+            *self.mix.outputs, self.start.panel, self.start.masks, self.start.given, *self.start.outputs,
             *(one for form in self.forms for one in form.inputs.values()),
         ]  # fmt: skip
         self.choice.change(self.follow, self.choice, outputs, **QUIET)
@@ -126,11 +118,10 @@ class _ImageTab:
         if inputs:
             options = {key: one for key, one in options.items() if key not in ("width", "height")}
             options |= more if self.look.offers(chosen).has("strength") else {}
-        if (values[self.second] or "").strip() and self.look.offers(chosen).has("to_prompt"):
-            options |= {"to_prompt": values[self.second], "frames": int(values[self.frames])}
+        mixed, film = self.mix.read(values, self.look.offers(chosen))
         return Brief(
-            kind="image", prompt=prompt, model=chosen, options=options, count=int(values[self.count]),
-            seed=read_seed(values[self.seed]), inputs=inputs, format=values[self.look.format],
+            kind="image", prompt=prompt, model=chosen, options=options | mixed, count=int(values[self.count]),
+            seed=read_seed(values[self.seed]), inputs=inputs, format=film or values[self.look.format],
         )  # fmt: skip
 
     def ask_variations(self, values: Mapping[Any, Any]) -> Brief:
@@ -138,8 +129,10 @@ class _ImageTab:
         if not values[self.desk.shown]:
             raise BadInput("Paint something first; then it can be varied.")
         brief, given = self.ask(values), self.studio.library.get(values[self.desk.shown])
-        if given.media_type == "image/svg+xml":
-            raise BadInput("An SVG cannot be varied; make the picture as PNG and vary that.")
+        if given.media_type in NO_PIXELS:
+            raise BadInput(
+                f"{NO_PIXELS[given.media_type]} cannot be varied; make the picture as PNG and vary that."
+            )
         dropped = ("to_prompt", "frames", "width", "height")
         options = {name: value for name, value in brief.options.items() if name not in dropped}
         return replace(
@@ -153,10 +146,9 @@ class _ImageTab:
         return (
             self.look.follow(name, self.forms)
             | self.start.follow(found.tasks)
+            | self.mix.follow(found)
             | {
                 self.live: gr.update(visible=bool(found.arguments), value=False),
-                self.blend: gr.update(visible=found.has("to_prompt")),
-                self.second: "",
                 self.vary: gr.update(visible="image" in found.tasks),
                 self.further: gr.update(visible="image" in found.tasks),
             }

@@ -15,6 +15,7 @@ from studio.catalog import Model
 from studio.engines.image_offers import Offers, offers
 from studio.service import Studio
 from studio.ui.controls import Form
+from studio.ui.image_tab_mix import MIXED
 
 AS_WRITTEN = ""
 SHAPES = {
@@ -27,7 +28,7 @@ SHAPES = {
 FORMATS = ("png", "jpeg", "webp")
 TRACED = "svg"  # only of drawings: a photograph becomes thousands of patches
 # Options that stand elsewhere in the tab than in the form of the rest.
-PLACED = ("style", "transparent", "strength", "to_prompt", "frames", "live")
+PLACED = ("style", "transparent", "strength", "live", *MIXED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from studio.ui import show
 from studio.ui.desk import QUIET
 
 SHOWN_SIDE = 1024
+NO_PIXELS = {"image/svg+xml": "An SVG", "video/mp4": "A film"}  # results that nothing can be drawn from
 NOTHING = (
     '<p class="fine">Give a picture, or press <b>Take further</b> at a result. Paint over a part of it to have only'
     " that part drawn anew.</p>"
@@ -103,8 +104,10 @@ class Start:
     def take(self, asset: Asset, masks: bool) -> dict[Any, Any]:
         """A result of the studio as the start of the next."""
         try:
-            if asset.media_type == "image/svg+xml":
-                raise BadInput("An SVG cannot be taken further; make the picture as PNG and use that.")
+            if asset.media_type in NO_PIXELS:
+                raise BadInput(
+                    f"{NO_PIXELS[asset.media_type]} cannot be taken further; make the picture as PNG and use that."
+                )
             said = show.notice("The result becomes an ingredient of the next one.")
             return self._shown(asset.id, asset.path, said, masks) | {self.panel: gr.update(open=True)}
         except StudioError as error:

@@ -142,7 +142,10 @@ class LibraryTab:
             self.stars: asset.stars,
             self.note: asset.note,
             self.said: "",
-            self.details: show.scorecard(asset.scorecard) + show.seal(asset.credential) + show.record(asset),
+            self.details: show.film(asset)
+            + show.scorecard(asset.scorecard)
+            + show.seal(asset.credential)
+            + show.record(asset),
             self.sure: gr.update(visible=False),
         }
 

@@ -7,9 +7,13 @@ import io
 from collections.abc import Iterable, Mapping
 from html import escape
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from studio.drawings import read_drawing
 from studio.types import Asset, Credential, LicenceNote, Progress, Score, Scorecard
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 BETTER = {"higher": "higher is better", "lower": "lower is better", "neither": ""}
 TITLES = {
@@ -34,6 +38,7 @@ ORIGINS = {
     "humanEdits": "Edited by a person",
 }
 """What a credential says of the source, by the IPTC term."""
+FILM = ".mp4"
 STAGES = {"queued": "Waiting for its turn", "running": "Working"}
 
 
@@ -172,13 +177,35 @@ def face(asset: Asset, text: str) -> str:
 
 
 def _thumbnail(path: Path) -> str:
-    from PIL import Image
-
     buffer = io.BytesIO()
-    with Image.fromarray(read_drawing(path)) if path.suffix == ".svg" else Image.open(path) as picture:
+    with _opened(path) as picture:
         picture.thumbnail((240, 240))
         picture.convert("RGBA").save(buffer, "WEBP", quality=70)
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _opened(path: Path) -> Image:
+    """The picture of a file: of a drawing as it looks, of a film its first frame."""
+    from PIL import Image
+
+    if path.suffix == ".svg":
+        return Image.fromarray(read_drawing(path))
+    if path.suffix == FILM:
+        import av
+
+        with av.open(str(path)) as file:
+            first: Image.Image = next(file.decode(video=0)).to_image()
+        return first
+    return Image.open(path)
+
+
+def film(asset: Asset) -> str:
+    """A player of the sealed film itself; "" for anything else."""
+    if asset.path.suffix != FILM:
+        return ""
+    data = base64.b64encode(asset.path.read_bytes()).decode()
+    words = escape(f"Film: {_title(asset)}", quote=True)
+    return f'<video class="film" controls loop muted playsinline aria-label="{words}" src="data:video/mp4;base64,{data}"></video>'
 
 
 def data_url(jpeg: bytes) -> str:

@@ -358,6 +358,30 @@ def test_a_sheet_tells_its_progress_and_stops(engine: Diffusers) -> None:
     assert len(seen) < 6 and not any(isinstance(step, Draft) for step in seen)
 
 
+def test_asked_for_a_film_the_pictures_stay_frames(engine: Diffusers) -> None:
+    sheet = drafts(engine, job(to_prompt="a blue whale", frames=4))[0].payload
+    asked = job(to_prompt="a blue whale", frames=4)
+    (made,) = drafts(engine, replace(asked, brief=replace(asked.brief, format=".MP4")))
+    assert isinstance(made.payload, list) and len(made.payload) == 4
+    assert np.array_equal(made.payload[0], sheet[:32, :32]) and np.array_equal(
+        made.payload[3], sheet[-32:, -32:]
+    )
+    assert (made.settings["width"], made.settings["height"]) == (32, 32)
+
+
+def test_films_and_sheets_that_cannot_be(engine: Diffusers) -> None:
+    one = job()
+    with pytest.raises(BadInput, match="from one prompt to another"):
+        drafts(engine, replace(one, brief=replace(one.brief, format="mp4")))
+    with pytest.raises(BadInput, match="at most 24 pictures"):
+        drafts(engine, job(to_prompt="a blue whale", frames=25))
+
+
+def test_a_pipeline_without_styles_mixes_none(engine: Diffusers) -> None:
+    with pytest.raises(BadInput, match="knows no styles to mix"):
+        drafts(engine, job(mix_style="flat"))
+
+
 def test_blending_starts_from_text(engine: Diffusers, picture: str) -> None:
     with pytest.raises(BadInput, match="from text alone"):
         drafts(engine, job(to_prompt="a blue whale", inputs=(picture,)))

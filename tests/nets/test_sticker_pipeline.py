@@ -14,6 +14,7 @@ from studio.errors import BadInput, ModelMissing
 from studio.forge.publish_sticker import publish
 from studio.nets.autoencoder import Autoencoder
 from studio.nets.sticker_pipeline import SignetStickerPipeline, _style_of
+from studio.nets.style_mix import styles_by_step
 from studio.nets.transformer import StickerTransformer
 from studio.nets.upscaler import Upscaler
 
@@ -94,6 +95,27 @@ def test_styles_are_read_from_the_words() -> None:
     ]  # fmt: skip
 
 
+def test_two_styles_mix_by_weight_and_by_steps(pipeline: Any) -> None:
+    def mixed(**more: Any) -> np.ndarray:
+        return draw(pipeline, "apple", generator=seeded(1), style="flat", **more)
+
+    flat, other = mixed(), draw(pipeline, "apple", generator=seeded(1), style="3d")
+    for by in ("weight", "steps"):
+        assert np.abs(mixed(mix_style="3d", mix_share=0.0, mix_by=by) - flat).max() < 1e-4
+        assert np.abs(mixed(mix_style="3d", mix_share=1.0, mix_by=by) - other).max() < 1e-4
+    halves = [mixed(mix_style="3d", mix_share=0.5, mix_by=by) for by in ("weight", "steps")]
+    for one, two in ((halves[0], halves[1]), (halves[0], flat), (halves[0], other), (halves[1], flat)):
+        assert np.abs(one - two).max() > 1e-4
+
+
+def test_by_steps_the_second_style_comes_last() -> None:
+    first, second = torch.tensor([3, 0]), torch.tensor([1, 1])
+    told = styles_by_step(first, second, 5, 4, 0.25, "steps")
+    assert [one.argmax(1).tolist() for one in told] == [[3, 0], [3, 0], [3, 0], [1, 1]]
+    (told, *_) = styles_by_step(first, second, 5, 4, 0.25, "weight")
+    assert told[0].tolist() == [0, 0.25, 0, 0.75, 0] and told[1].tolist() == [0.75, 0.25, 0, 0, 0]
+
+
 def test_every_step_is_told_and_may_stop_the_call(pipeline: Any) -> None:
     seen: list[int] = []
 
@@ -147,7 +169,9 @@ def test_sizes_shapes_and_transparency(pipeline: Any) -> None:
 @pytest.mark.parametrize(
     ("bad", "words"),
     [({"height": 32}, "64 to 1024"), ({"style": "oil"}, "choose one of: auto"), ({"strength": 0.0}, "strength"),
-     ({"generator": [seeded(1)], "num_images_per_prompt": 2}, "give one for each")],
+     ({"generator": [seeded(1)], "num_images_per_prompt": 2}, "give one for each"),
+     ({"mix_style": "oil"}, "to mix in; choose one of: 3d"), ({"mix_style": "3d", "mix_share": 2}, "between 0 and 1"),
+     ({"mix_style": "3d", "mix_by": "luck"}, "weight, steps")],
 )  # fmt: skip
 def test_what_it_cannot_do_is_said(pipeline: Any, bad: dict[str, Any], words: str) -> None:
     with pytest.raises(BadInput, match=words):
