@@ -124,7 +124,9 @@ class Catalog:
         for model in self.of_kind(kind):
             if model.default:
                 return model
-        others = ", ".join(model.name for model in self.of_kind(kind)) or "none"
+        others = ", ".join(model.name for model in self.of_kind(kind))
+        if not others:
+            raise NotFound(f"The catalog has no model that makes {kind} yet; choose another kind.")
         raise NotFound(f"There is no default {kind} model; name one of: {others}.")
 
     def ready(self, name: str) -> bool:

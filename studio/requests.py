@@ -90,6 +90,9 @@ def _model(brief: Brief, catalog: Catalog) -> tuple[type[Engine], Model]:
     if brief.model is not None:
         model = catalog.get(brief.model)
     elif brief.engine is not None:
+        if brief.engine not in engines:
+            names = ", ".join(name for name in engines if engines.lookup(name).kind == brief.kind)
+            raise NotFound(f"There is no engine called {brief.engine[:80]!r}; choose one of: {names}.")
         engine = engines.lookup(brief.engine)
         fitting = [one for one in catalog if one.engine == engine.name]
         if not fitting:

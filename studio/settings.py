@@ -108,6 +108,8 @@ class Settings:
         for device in settings.device.split(","):
             if not _DEVICE.fullmatch(device.strip()):
                 raise BadInput(f"There is no device {device!r}; choose one of: auto, cpu, mps, cuda, cuda:N.")
+        if not 0 <= settings.port <= 65_535:
+            raise BadInput(f"The port must be between 0 and 65535, not {settings.port}.")
         return settings
 
 

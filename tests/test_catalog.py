@@ -239,8 +239,10 @@ def test_default_and_kinds(settings: Settings) -> None:
     catalog = catalog_of(settings, tiny=GOOD, other=GOOD | {"default": True})
     assert catalog.default("text").name == "other"
     assert [model.name for model in catalog.of_kind("text")] == ["tiny", "other"]
-    with pytest.raises(NotFound, match="no default image model"):
+    with pytest.raises(NotFound, match="no model that makes image yet"):
         catalog.default("image")
+    with pytest.raises(NotFound, match="no default text model; name one of: tiny"):
+        catalog_of(settings, tiny=GOOD).default("text")
 
 
 def test_a_builtin_entry_has_no_files_and_is_always_ready(settings: Settings) -> None:

@@ -99,6 +99,8 @@ def test_the_library_is_listed_searched_shown_replayed_exported_and_pruned(home:
     assert short in signet(home, "library", "search", "Leuchtturm").stdout
     assert json.loads(signet(home, "library", "show", short).stdout)["id"] == made["id"]
     assert short in signet(home, "library", "list").stdout
+    nothing = signet(home, "library", "search", "Windmühle")
+    assert nothing.stdout == "" and nothing.stderr == "Nothing found.\n" and nothing.returncode == 0
     assert signet(home, "library", "replay", short).stdout.startswith("bit-identical")
     (copy,) = signet(home, "library", "export", short, "--to", str(home / "copies")).stdout.split("\n")[:1]
     assert Path(copy).read_bytes() == Path(made["path"]).read_bytes()
@@ -111,7 +113,7 @@ def test_the_library_is_listed_searched_shown_replayed_exported_and_pruned(home:
     [
         (("create", "smell", "x"), 1, "choose one of: text"),
         (("create", "text", ""), 1, "empty"),
-        (("create", "text", "x", "--engine", "nope"), 1, ", echo, "),
+        (("create", "text", "x", "--engine", "nope"), 1, "choose one of: echo, "),
         (("create", "text", "x", "--engine", "echo", "--set", "steps"), 1, "name=value"),
         (("create", "text", "x", "--engine", "echo", "--set", "steps=0"), 1, "between 1 and"),
         (("create", "text", "x", "--template", "nope"), 1, "choose one of: "),
@@ -123,6 +125,10 @@ def test_the_library_is_listed_searched_shown_replayed_exported_and_pruned(home:
         (("evaluate", "text", "--candidates", "nowhere"), 1, "nowhere"),
         (("train", "nope", "--data", ".", "--out", "."), 1, "choose one of: "),
         (("bench", "nope"), 1, "choose from: "),
+        (("serve", "--port", "70000"), 1, "between 0 and 65535"),
+        (("create", "video", "x"), 1, "no model that makes video yet"),
+        (("create", "speech", "x", "--engine", "nope"), 1, "choose one of: echo_speech"),
+        (("create", "text", "x", "--engine", "echo", "--out", "/dev/null/x"), 1, "/dev/null/x"),
         (("--device", "abacus", "create", "text", "x", "--engine", "echo"), 1, "abacus"),
     ],
 )  # fmt: skip

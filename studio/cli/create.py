@@ -62,6 +62,7 @@ def create(
 
 def run_brief(studio: Studio, brief: Brief, out: Path, meter: Meter, json: bool) -> None:
     """Make what the brief asks for, into `out`: one line or JSON object for each output, best first."""
+    studio.export([], out)  # makes the folder, or says now that it cannot be written
     for event in studio.run(brief):
         if isinstance(event, Asset):
             (path,) = studio.export([event.id], out)

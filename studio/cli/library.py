@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +23,8 @@ Limit = Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")]
 
 
 def _print(assets: list[Asset], json: bool) -> None:
+    if not assets and not json:
+        print("Nothing found.", file=sys.stderr)
     for asset in assets:
         print(
             asset_json(asset)

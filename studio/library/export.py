@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -29,6 +30,8 @@ def export(assets: Sequence[Asset], to: Path) -> list[Path]:
     written: list[Path] = []
     try:
         to.mkdir(parents=True, exist_ok=True)
+        if not os.access(to, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         for asset in assets:
             _copy(asset, to, written)
     except BaseException as error:

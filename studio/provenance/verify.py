@@ -64,7 +64,10 @@ class Verifier:
         limit = self.settings.max_upload_mb * 2**20
         try:
             if not path.is_file():
-                return _unreadable(str(path), "There is no such file; choose another one.")
+                what = (
+                    "This is a folder or a device, not a file" if path.exists() else "There is no such file"
+                )
+                return _unreadable(str(path), f"{what}; choose another one.")
             with path.open("rb") as file:
                 data = file.read(limit + 1)
         except (OSError, ValueError) as error:

@@ -109,6 +109,7 @@ def test_what_is_no_file(world, tmp_path):
         __import__("pathlib").Path("/dev/zero"),
     ):
         assert world.verifier.verify(path).verdict == "unreadable"
+    assert "folder" in world.verifier.verify(tmp_path).statement
     os.mkfifo(tmp_path / "pipe")
     assert world.verifier.verify(tmp_path / "pipe").verdict == "unreadable"
 
