@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from studio.catalog import Model
-from studio.engines.audio_hub import Stop, Tell, memory, perform
+from studio.engines.audio_hub import Tell, memory, perform
 from studio.engines.base import Device, engines
 from studio.engines.image_memory import empty_cache, plan, weigh
 from studio.engines.image_pipeline import check_folder, load_pipeline
@@ -109,8 +109,7 @@ class AudioDiffusers:
         import torch
 
         def on_step(step: int, timestep: Any, latents: Any) -> None:
-            if tell(step + 1, options.steps):
-                raise Stop
+            tell(step + 1, options.steps)
 
         try:
             with memory(self._model, self._device), torch.inference_mode():

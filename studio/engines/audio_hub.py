@@ -1,4 +1,4 @@
-"""What the engines of hub audio models share: folders that are safe to load, one blocking call as a stream, sound.
+"""What the engines of hub audio models share: folders that are safe to load, candidates in turn, sound.
 
 Read: safetensors and JSON, by classes of transformers and diffusers that are named in the engines. Refused:
 pickles and code that a folder brings along. Nothing is fetched here: `models pull` does that.
@@ -7,23 +7,22 @@ pickles and code that a folder brings along. Nothing is fetched here: `models pu
 from __future__ import annotations
 
 import json
-import queue
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from studio.catalog import Model, pull_command
+from studio.engines.aside import Teller, stream
 from studio.engines.base import Device, Engine
 from studio.engines.image_memory import empty_cache, is_out_of_memory
 from studio.engines.loudness import bring_to
 from studio.errors import ModelBroken, ModelMissing, OutOfMemory, Refused
 from studio.formats import PICKLE_SUFFIXES, check_weights
 from studio.options import options_dict
+from studio.settings import Settings
 from studio.types import Draft, Job, Progress, Sound
 
 _MB = 1024 * 1024
@@ -37,53 +36,41 @@ class Step:
     total: int
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
-    """What the call returned."""
-
-    value: Any
+Tell = Callable[[int, int], None]
+"""Called with (done, total) at every step; raises Stop when nobody wants the result any more."""
 
 
-Tell = Callable[[int, int], bool]
-"""Called with (done, total) at every step; true says that nobody wants the result any more."""
+class Transformers:
+    """A net of transformers on a device, and what brings words before it: opened together, freed together."""
 
+    families: ClassVar[Mapping[str, str]]
+    """model_type of the config.json → class of transformers."""
+    concurrency: ClassVar[int] = 1
 
-class Stop(Exception):
-    """Leaves a call at its next step."""
+    def __init__(self, model: Model, device: Device, settings: Settings) -> None:
+        self._model, self._device, self._settings = model, device, settings
+        self._net: Any = None
+        self._words: Any = None
+        self._dtype = "float32"
 
+    def open(self) -> str:
+        """Load the net and its tokenizer; the model_type. Raises ModelMissing, ModelBroken and OutOfMemory."""
+        import transformers
 
-def stream(call: Callable[[Tell], Any], cancelled: Callable[[], bool]) -> Iterator[Step | Made]:
-    """The steps of `call(tell)`, which runs in a thread beside, then what it made; nothing made if it was stopped."""
-    told: queue.Queue[Step | Made | BaseException] = queue.Queue()
-    left = threading.Event()
+        folder = self._model.folder
+        if (found := check_folder(self._model, folder)) not in self.families:
+            wanted = " and ".join(self.families)
+            raise ModelBroken(f"{self._model.title} is a {found[:40]} model; this engine takes {wanted}.")
+        cls = getattr(transformers, self.families[found])
+        self._net, self._dtype = load_pretrained(cls, self._model, folder, self._device)
+        with broken(self._model):
+            self._words = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        return found
 
-    def tell(done: int, total: int) -> bool:
-        told.put(Step(min(done, total), max(total, 1)))
-        return left.is_set() or cancelled()
-
-    def work() -> None:
-        try:
-            told.put(Made(call(tell)))
-        except BaseException as error:  # handed to the thread that waits for it
-            told.put(error)
-
-    worker = threading.Thread(target=work, name="hub-audio", daemon=True)
-    worker.start()
-    try:
-        while True:
-            got = told.get()
-            if isinstance(got, Stop):
-                return
-            if isinstance(got, BaseException):
-                raise got
-            if isinstance(got, Made) and cancelled():  # what was stopped on the way is only a part
-                return
-            yield got
-            if isinstance(got, Made):
-                return
-    finally:
-        left.set()
-        worker.join()
+    def close(self) -> None:
+        if self._net is not None:
+            self._net = self._words = None
+            empty_cache(self._device.name)
 
 
 def perform(
@@ -96,7 +83,11 @@ def perform(
     """
     for candidate in range(job.brief.count):
         started, seed = time.perf_counter(), (job.brief.seed or 0) + candidate
-        for step in stream(partial(call, seed), lambda: job.cancelled):
+
+        def work(teller: Teller[Step], seed: int = seed) -> tuple[Any, int]:
+            return call(seed, lambda done, total: teller.tell(Step(min(done, total), max(total, 1))))
+
+        for step in stream(work, lambda: job.cancelled):
             if isinstance(step, Step):
                 share = (candidate + 0.98 * step.done / step.total) / job.brief.count
                 said = f"step {step.done} of {step.total}"
@@ -133,8 +124,7 @@ def counted(tell: Tell, total: int) -> Any:
 
         def __call__(self, input_ids: Any, scores: Any, **more: Any) -> Any:
             self.done += 1
-            if tell(self.done, total):
-                raise Stop
+            tell(self.done, total)
             return torch.zeros(input_ids.shape[0], dtype=torch.bool, device=input_ids.device)
 
     return StoppingCriteriaList([Counted()])

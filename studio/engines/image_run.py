@@ -1,17 +1,15 @@
 """One call of a diffusers pipeline as a stream: its steps as they are done, then its pictures.
 
-The call blocks, so it runs in a thread beside. It stops at its next step when the job is cancelled or
-when nobody reads the stream any more.
+It stops at its next step when the job is cancelled or when nobody reads the stream any more (`aside`).
 """
 
 from __future__ import annotations
 
-import queue
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from studio.engines.aside import Made, Stop, Teller, stream
 from studio.engines.image_inputs import takes
 from studio.engines.image_preview import Preview
 from studio.errors import BadInput, Refused
@@ -33,10 +31,6 @@ class Pictures:
     pixels: Any
 
 
-class _Stop(Exception):
-    """Leaves a pipeline at its next step."""
-
-
 def run(
     pipeline: Any,
     given: dict[str, Any],
@@ -49,41 +43,22 @@ def run(
 
     Raises BadInput for options the pipeline does not take, Refused if its safety checker said no.
     """
-    told: queue.Queue[Step | Pictures | BaseException] = queue.Queue()
-    left = threading.Event()
 
-    def on_step(pipe: Any, step: int, _: Any, state: dict[str, Any]) -> dict[str, Any]:
-        if left.is_set() or cancelled():
-            raise _Stop
-        total = max(int(getattr(pipe, "num_timesteps", 0) or 0), step + 1)
-        last = step + 1 >= total
-        shown = preview(pipe, state["latents"]) if preview and last == live else None
-        told.put(Step(step + 1, total, shown))
-        if live and last:
-            raise _Stop
-        return {}
+    def call(teller: Teller[Step]) -> Pictures:
+        def on_step(pipe: Any, step: int, _: Any, state: dict[str, Any]) -> dict[str, Any]:
+            teller.check()  # before a preview is drawn for nobody
+            total = max(int(getattr(pipe, "num_timesteps", 0) or 0), step + 1)
+            last = step + 1 >= total
+            shown = preview(pipe, state["latents"]) if preview and last == live else None
+            teller.tell(Step(step + 1, total, shown))
+            if live and last:
+                raise Stop
+            return {}
 
-    def work() -> None:
-        try:
-            told.put(Pictures(_call(pipeline, given, seeds, on_step)))
-        except BaseException as error:  # handed to the thread that waits for it
-            told.put(error)
+        return Pictures(_call(pipeline, given, seeds, on_step))
 
-    worker = threading.Thread(target=work, name="diffusers", daemon=True)
-    worker.start()
-    try:
-        while True:
-            got = told.get()
-            if isinstance(got, _Stop):
-                return
-            if isinstance(got, BaseException):
-                raise got
-            yield got
-            if isinstance(got, Pictures):
-                return
-    finally:
-        left.set()
-        worker.join()
+    for got in stream(call, cancelled):
+        yield got.value if isinstance(got, Made) else got
 
 
 def _call(pipeline: Any, given: dict[str, Any], seeds: Sequence[int], on_step: Any) -> Any:

@@ -9,21 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from studio.catalog import Model
-from studio.engines.audio_hub import (
-    Tell,
-    broken,
-    check_folder,
-    counted,
-    load_pretrained,
-    memory,
-    perform,
-)  # fmt: skip
-from studio.engines.base import Device, engines
-from studio.engines.image_memory import empty_cache
-from studio.errors import BadInput, ModelBroken
+from studio.engines.audio_hub import Tell, Transformers, counted, memory, perform
+from studio.engines.base import engines
+from studio.errors import BadInput
 from studio.options import option, read_options
-from studio.settings import Settings
 from studio.types import Draft, Job, Kind, Progress
 
 
@@ -39,37 +28,16 @@ class MusicHubOptions:
 
 
 @engines.register
-class MusicTransformers:
+class MusicTransformers(Transformers):
     """A folder with MusicGen weights as safetensors, as the hub has them."""
 
     name: ClassVar[str] = "music_transformers"
     kind: ClassVar[Kind] = "music"
     Options: ClassVar[type] = MusicHubOptions
-    concurrency: ClassVar[int] = 1
-
-    def __init__(self, model: Model, device: Device, settings: Settings) -> None:
-        self._model, self._device = model, device
-        self._net: Any = None
-        self._tokenizer: Any = None
-        self._dtype = "float32"
+    families = {"musicgen": "MusicgenForConditionalGeneration"}
 
     def load(self) -> None:
-        if (found := check_folder(self._model, self._model.folder)) != "musicgen":
-            raise ModelBroken(
-                f"{self._model.title} is a {found[:40]} model; this engine plays musicgen models."
-            )
-        from transformers import AutoTokenizer, MusicgenForConditionalGeneration
-
-        self._net, self._dtype = load_pretrained(
-            MusicgenForConditionalGeneration, self._model, self._model.folder, self._device
-        )
-        with broken(self._model):
-            self._tokenizer = AutoTokenizer.from_pretrained(self._model.folder, local_files_only=True)
-
-    def close(self) -> None:
-        if self._net is not None:
-            self._net = self._tokenizer = None
-            empty_cache(self._device.name)
+        self.open()
 
     def generate(self, job: Job) -> Iterator[Progress | Draft]:
         options = read_options(MusicHubOptions, job.brief.options)
@@ -85,7 +53,7 @@ class MusicTransformers:
         import torch
 
         frames = round(options.seconds * self._net.config.audio_encoder.frame_rate)
-        given = self._tokenizer([prompt], return_tensors="pt", truncation=True, padding=True).to(
+        given = self._words([prompt], return_tensors="pt", truncation=True, padding=True).to(
             self._device.name
         )
         with memory(self._model, self._device), torch.inference_mode():

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 from studio.catalog import Catalog, Model
 from studio.engines.audio_hub import (
     Tell,
+    Transformers,
     broken,
     check_folder,
     counted,
@@ -22,7 +23,6 @@ from studio.engines.audio_hub import (
     perform,
 )  # fmt: skip
 from studio.engines.base import Device, engines
-from studio.engines.image_memory import empty_cache
 from studio.errors import BadInput, ModelBroken
 from studio.options import option, read_options
 from studio.settings import Settings
@@ -42,39 +42,29 @@ class SpeechHubOptions:
 
 
 @engines.register
-class SpeechTransformers:
+class SpeechTransformers(Transformers):
     """A folder with Bark or Dia weights as safetensors; Dia's codec (DAC) is the model that its `base` names."""
 
     name: ClassVar[str] = "speech_transformers"
     kind: ClassVar[Kind] = "speech"
     Options: ClassVar[type] = SpeechHubOptions
-    concurrency: ClassVar[int] = 1
+    families = {"bark": "BarkModel", "dia": "DiaForConditionalGeneration"}
 
     def __init__(self, model: Model, device: Device, settings: Settings) -> None:
-        self._model, self._device, self._settings = model, device, settings
-        self._net: Any = None
-        self._processor: Any = None
-        self._dtype = "float32"
+        super().__init__(model, device, settings)
         self._say: Callable[..., tuple[Any, int]] = self._bark
 
     def load(self) -> None:
         import transformers
 
-        folder, found = self._model.folder, check_folder(self._model, self._model.folder)
-        if found not in ("bark", "dia"):
-            raise ModelBroken(
-                f"{self._model.title} is a {found[:40]} model; this engine speaks bark and dia."
-            )
-        cls = transformers.BarkModel if found == "bark" else transformers.DiaForConditionalGeneration
-        self._net, self._dtype = load_pretrained(cls, self._model, folder, self._device)
+        if self.open() == "bark":
+            self._words, self._say = transformers.BarkProcessor(self._words), self._bark
+            return
         with broken(self._model):
-            tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
-            if found == "bark":
-                self._processor, self._say = transformers.BarkProcessor(tokenizer), self._bark
-            else:
-                feature = transformers.DiaFeatureExtractor.from_pretrained(folder, local_files_only=True)
-                self._processor = transformers.DiaProcessor(feature, tokenizer, self._codec())
-                self._say = self._dia
+            folder = self._model.folder
+            feature = transformers.DiaFeatureExtractor.from_pretrained(folder, local_files_only=True)
+            self._words = transformers.DiaProcessor(feature, self._words, self._codec())
+        self._say = self._dia
 
     def _codec(self) -> Any:
         import transformers
@@ -85,11 +75,6 @@ class SpeechTransformers:
         if (found := check_folder(entry, Path(entry.folder))) != "dac":
             raise ModelBroken(f"{entry.title} is a {found[:40]} model, not the codec dac.")
         return load_pretrained(transformers.DacModel, entry, entry.folder, self._device)[0]
-
-    def close(self) -> None:
-        if self._net is not None:
-            self._net = self._processor = None
-            empty_cache(self._device.name)
 
     def generate(self, job: Job) -> Iterator[Progress | Draft]:
         options = read_options(SpeechHubOptions, job.brief.options)
@@ -115,7 +100,7 @@ class SpeechTransformers:
         """float32 (frames,) and the rate. Three models in a row: meaning, coarse sound, fine sound."""
         semantic = self._net.generation_config.semantic_config
         most = round(options.seconds * semantic["semantic_rate_hz"])
-        given = self._processor(script, return_tensors="pt").to(self._device.name)
+        given = self._words(script, return_tensors="pt").to(self._device.name)
         coarse = round(
             options.seconds * 2 * self._net.generation_config.coarse_acoustics_config["coarse_rate_hz"]
         )
@@ -131,12 +116,12 @@ class SpeechTransformers:
     def _dia(self, script: str, options: SpeechHubOptions, tell: Tell) -> tuple[Any, int]:
         """float32 (frames,) and the rate. A script without speakers is spoken by the first."""
         said = script if script.startswith("[S") else f"[S1] {script}"
-        codec = self._processor.audio_tokenizer
+        codec = self._words.audio_tokenizer
         most = round(options.seconds * codec.config.sampling_rate / codec.config.hop_length)
-        given = self._processor(text=[said], padding=True, return_tensors="pt").to(self._device.name)
+        given = self._words(text=[said], padding=True, return_tensors="pt").to(self._device.name)
         made = self._net.generate(
             **given, do_sample=True, temperature=options.temperature, guidance_scale=options.guidance_scale,
             max_new_tokens=most, stopping_criteria=counted(tell, most),
         )  # fmt: skip
-        (sound,) = self._processor.batch_decode(made)
+        (sound,) = self._words.batch_decode(made)
         return sound.float().cpu().numpy(), int(codec.config.sampling_rate)
