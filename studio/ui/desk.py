@@ -7,7 +7,7 @@ itself lives in the studio and goes on whether anybody watches or not.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from studio.errors import Cancelled, NotFound, StudioError
 from studio.service import Studio
 from studio.types import FINAL, Asset, Brief, Job, Kind, Progress
 from studio.ui import player, show
+from studio.ui.candidates import Candidates
 from studio.ui.weigh import Weigher
 
 Updates = dict[Any, Any]
@@ -59,9 +60,7 @@ class Desk:
         self.status = gr.HTML(show.empty(*NOTHING_YET[name]), elem_id=f"{name}-status")
         self.stop = gr.Button("Stop", variant="stop", visible=False, elem_id=f"{name}-stop")
         self.preview = player.build() if kind == "speech" else gr.HTML(elem_id=f"{name}-preview")
-        self.choices = gr.Radio(
-            [], label="Candidates, best first", visible=False, elem_id=f"{name}-candidates"
-        )
+        self.candidates = Candidates(studio, kind, name)
         self.weigher = Weigher(studio, kind)
         self.result = _result(kind, name)
         with gr.Row(visible=False) as self.actions:
@@ -72,10 +71,10 @@ class Desk:
         self.card = gr.HTML(elem_id=f"{name}-card")
         self.seal = gr.HTML(elem_id=f"{name}-seal")
         self.outputs = [
-            self.job, self.shown, self.status, self.stop, self.preview, self.choices, self.weigher.panel, self.result,
+            self.job, self.shown, self.status, self.stop, self.preview, *self.candidates.outputs, self.weigher.panel, self.result,
             self.actions, self.download, self.star, self.card, self.seal,
         ]  # fmt: skip
-        self.choices.input(self._choose, self.choices, self.outputs, **QUIET)
+        self.candidates.wire(self._choose, self.outputs, **QUIET)
         self.weigher.wire(self.job, self._finished, self.outputs)
         self.star.click(self._favourite, self.shown, self.star, **QUIET)
         self.stop.click(self._stop, [self.job, visitor.state], self.stop, **QUIET)
@@ -182,7 +181,7 @@ class Desk:
             self.status: show.empty(*NOTHING_YET[self.name]),
             self.stop: gr.update(visible=False),
             self.preview: player.EMPTY if self.kind == "speech" else "",
-            self.choices: gr.update(visible=False),
+            **self.candidates.hide(),
             self.weigher.panel: gr.update(visible=False),
             self.result: gr.update(visible=False),
             self.actions: gr.update(visible=False),
@@ -191,9 +190,6 @@ class Desk:
         }
 
     def _finished(self, assets: list[Asset]) -> Updates:
-        choices = [
-            (_label(place, asset, self.weigher.sliders), asset.id) for place, asset in enumerate(assets)
-        ]
         many = len(assets) > 1
         words = f"{len(assets)} results, best first" if many else "Done"
         seconds = max(asset.model.seconds for asset in assets)
@@ -201,7 +197,7 @@ class Desk:
             self._cleared()
             | {
                 self.status: show.notice(f"{words}, made in {seconds:.1f} s. Kept in the Library."),
-                self.choices: gr.update(choices=choices, value=assets[0].id, visible=many),
+                **self.candidates.present(assets, self.weigher.sliders),
                 self.weigher.panel: gr.update(visible=many and bool(self.weigher.sliders)),
             }
             | self.present(assets[0])
@@ -276,13 +272,6 @@ def show_result(studio: Studio, asset: Asset) -> Any:
 
 def _star(asset: Asset) -> Any:
     return gr.update(value="★ Favourite" if asset.favourite else "☆ Favourite")
-
-
-def _label(place: int, asset: Asset, weighed: Iterable[str]) -> str:
-    """The place and the first scores that decide about it."""
-    scores = [score for name in weighed if (score := asset.scorecard.get(name))]
-    words = ", ".join(f"{show.score_title(score.name)} {score.value:.2g}" for score in scores[:2])
-    return f"{place + 1} · {words}" if words else f"{place + 1}"
 
 
 def _left(event: Progress, seconds: float) -> float | None:

@@ -112,7 +112,7 @@ def test_a_result_is_varied(room: Page, shoot: Shoot) -> None:
     paint(room, "a sun")
     done(room)
     room.locator("#image-vary").click()
-    expect(room.locator("#image-candidates label")).to_have_count(4, timeout=LONG)
+    expect(room.locator("#image-candidates .thumbnail-item")).to_have_count(4, timeout=LONG)
     shoot(room, "image-variations")
 
 
@@ -207,4 +207,4 @@ def test_a_running_picture_is_found_again_after_a_reload(room: Page, served: obj
     open_page(room, served)  # type: ignore[arg-type]
     go(room, "Image")
     done(room)
-    expect(room.locator("#image-candidates label")).to_have_count(4)
+    expect(room.locator("#image-candidates .thumbnail-item")).to_have_count(4)

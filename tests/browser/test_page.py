@@ -102,11 +102,13 @@ def test_a_picture_is_painted_with_previews_and_best_first(page: Page, shoot: Sh
     page.locator("#image-count input[type=number]").fill("3")
     page.locator("#image-create").click()
     expect(page.locator("#image-download")).to_be_visible(timeout=LONG)
-    expect(page.locator("#image-candidates label")).to_have_count(3)
+    expect(page.locator("#image-candidates .thumbnail-item")).to_have_count(3)
     first = download(page, "image", tmp_path)
-    page.locator("#image-candidates label").nth(1).click()
+    page.locator("#image-candidates .thumbnail-item").nth(1).click()
     expect(page.locator("#image-card")).to_contain_text("Scorecard")
     shoot(page, "image")
+    second = download(page, "image", tmp_path / "second")
+    assert second.read_bytes() != first.read_bytes()
     assert first.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
     assert "Intact" in verdict(page, first)
 
