@@ -234,6 +234,25 @@ def test_the_audible_notice_stands_before_ai_content_only(
     assert lengths[0] == pytest.approx(3.0, abs=0.01) and lengths[1] > 4.0
 
 
+@pytest.mark.parametrize("policy", ["eu-disclosed", "cn"])
+def test_an_edit_of_what_begins_with_the_notice_gets_no_second_one(
+    tmp_path: Path, world: World, spoken: str, policy: str
+) -> None:
+    loud = World(tmp_path, policy=policy)
+    voice = loud.give(world.uploads.find(spoken))  # type: ignore[arg-type]
+    noticed = loud.edit(voice, end=3.0)
+    length = soundfile.info(noticed.path).duration
+    assert length > 4.0
+    for options in ({}, {"gain_db": -6.0}, {"loudness_lufs": -20.0, "format": "mp3"}):
+        again = loud.edit(loud.give(noticed.path), end=length, **options)
+        assert soundfile.info(again.path).duration == pytest.approx(length, abs=0.15)
+    later = loud.edit(loud.give(again.path), loudness_lufs=-16.0)  # out of the MP3, whose start lies later
+    assert soundfile.info(later.path).duration == pytest.approx(length, abs=0.2)
+    for cut in ({"start": 0.4}, {"fade_in": 1.5}):  # what is left of the notice is none
+        anew = loud.edit(loud.give(noticed.path), **cut)
+        assert soundfile.info(anew.path).duration > length + 0.5
+
+
 def test_bad_uploads_are_refused_before_they_are_a_job(world: World, tmp_path: Path) -> None:
     film = tmp_path / "film.wav"
     film.write_bytes(b"\0\0\0\x18ftypmp42" + bytes(4000))
