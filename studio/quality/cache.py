@@ -1,7 +1,7 @@
 """Scores kept by what they were taken from, so that the same bytes are not scored twice.
 
-The key holds the digests of the file, the brief and this package's own code, and the revisions of the models.
-What else a metric looked at (other candidates, the engine's facts, asked phrases) is watched and stored with
+One row holds all scores of one file and brief under this package's own code, each by its metric and the revisions
+of its models. What else a metric looked at (other candidates, the engine's facts, asked phrases) is watched and stored with
 the value, which counts only while that is the same. The cache never decides whether a score can be had: a
 broken or locked file is logged and passed by.
 """
@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
@@ -27,7 +27,8 @@ from studio.types import Score
 log = logging.getLogger(__name__)
 
 CONTEXT = ("others", "recent", "facts", "required", "forbidden")
-MOST_ROWS = 300_000
+MOST_ROWS = 20_000
+_SELECT = "SELECT value FROM outputs WHERE key = ?"
 _FIELDS = tuple(one.name for one in fields(Score))
 
 
@@ -44,6 +45,15 @@ class Watched:
         return getattr(self._sample, name)
 
 
+@dataclass
+class _Row:
+    """What is kept of one output, by the names of metrics; `news` once some of it was found just now."""
+
+    key: bytes
+    kept: dict[str, Any]
+    news: bool = False
+
+
 class ScoreCache:
     """One file, shared by all processes of a studio."""
 
@@ -56,12 +66,13 @@ class ScoreCache:
             self._db = sqlite3.connect(path, timeout=1.0, check_same_thread=False, isolation_level=None)
             self._db.executescript(
                 "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF; "
-                "CREATE TABLE IF NOT EXISTS scores (key BLOB PRIMARY KEY, at REAL, value TEXT) WITHOUT ROWID;"
+                "DROP TABLE IF EXISTS scores; "  # of earlier studios: a row for each score
+                "CREATE TABLE IF NOT EXISTS outputs (key BLOB PRIMARY KEY, at REAL, value TEXT) WITHOUT ROWID;"
             )
-            (rows,) = self._db.execute("SELECT count(*) FROM scores").fetchone()
+            (rows,) = self._db.execute("SELECT count(*) FROM outputs").fetchone()
             if rows > MOST_ROWS:
                 self._db.execute(
-                    "DELETE FROM scores WHERE at <= (SELECT at FROM scores ORDER BY at LIMIT 1 OFFSET ?)",
+                    "DELETE FROM outputs WHERE at <= (SELECT at FROM outputs ORDER BY at LIMIT 1 OFFSET ?)",
                     (rows - MOST_ROWS // 2,),
                 )
         except (sqlite3.Error, OSError) as error:
@@ -70,68 +81,66 @@ class ScoreCache:
 
     def score(self, metric: type[Metric], sample: Sample, revisions: Mapping[str, str]) -> Score:
         """The metric's score of this sample, kept or computed now. Raises Withheld likewise."""
-        key = _key(metric, sample, revisions)
-        kept = self._read(key)
-        if kept is not None and kept["context"] == _context(sample, kept["seen"]):
-            return _told(kept)
-        watched = Watched(sample)
-        try:
-            score: Score | None = metric().score(cast(Sample, watched))
-            reason = ""
-        except Withheld as why:
-            score, reason = None, str(why)
-        seen = sorted(watched.seen)
-        found = {
-            "seen": seen,
-            "context": _context(sample, seen),
-            "score": None if score is None else {name: getattr(score, name) for name in _FIELDS},
-            "withheld": reason,
-        }
-        self._keep(key, found)
+        name = _name(metric, revisions)
+        with self.together(sample) as row:
+            kept = row.kept.get(name)
+            if kept is not None and kept["context"] == _context(sample, kept["seen"]):
+                return _told(kept)
+            watched = Watched(sample)
+            try:
+                score: Score | None = metric().score(cast(Sample, watched))
+                reason = ""
+            except Withheld as why:
+                score, reason = None, str(why)
+            seen = sorted(watched.seen)
+            row.news = True
+            row.kept[name] = {
+                "seen": seen,
+                "context": _context(sample, seen),
+                "score": None if score is None else {part: getattr(score, part) for part in _FIELDS},
+                "withheld": reason,
+            }
         if score is None:
             raise Withheld(reason)
         return score
 
-    def _read(self, key: bytes) -> dict[str, Any] | None:
+    @contextmanager
+    def together(self, sample: Sample) -> Iterator[_Row]:
+        """All that is kept of this sample: read once, and what this thread finds in the block is written at its end."""
+        key = _key(sample)
+        held: _Row | None = getattr(self._held, "row", None)
+        if held is not None and held.key == key:
+            yield held
+            return
+        row = _Row(key, self._read(key))
+        self._held.row = row
+        try:
+            yield row
+        finally:
+            self._held.row = held
+            self._write(row)
+
+    def _read(self, key: bytes) -> dict[str, Any]:
         if self._db is None:
-            return None
+            return {}
         try:
             with self._lock:
-                row = self._db.execute("SELECT value FROM scores WHERE key = ?", (key,)).fetchone()
-            return None if row is None else json.loads(row[0])
+                found = self._db.execute(_SELECT, (key,)).fetchone()
+            return {} if found is None else dict(json.loads(found[0]))
         except (sqlite3.Error, ValueError) as error:
-            log.warning("a kept score could not be read: %s", error)
-            return None
+            log.warning("kept scores could not be read: %s", error)
+            return {}
 
-    @contextmanager
-    def together(self) -> Iterator[None]:
-        """What this thread finds in the block is written at its end, in one transaction."""
-        rows: list[tuple[bytes, float, str]] = []
-        self._held.rows = rows
-        try:
-            yield
-        finally:
-            self._held.rows = None
-            self._write(rows)
-
-    def _keep(self, key: bytes, found: Mapping[str, Any]) -> None:
-        row = key, time.time(), json.dumps(found)
-        rows: list[tuple[bytes, float, str]] | None = getattr(self._held, "rows", None)
-        if rows is None:
-            self._write([row])
-        else:
-            rows.append(row)
-
-    def _write(self, rows: list[tuple[bytes, float, str]]) -> None:
-        if self._db is None or not rows:
+    def _write(self, row: _Row) -> None:
+        """Two that add to one row at once may lose what one of them found: it is computed again."""
+        if self._db is None or not row.news:
             return
         try:
             with self._lock:
-                self._db.execute("BEGIN")
-                try:
-                    self._db.executemany("INSERT OR REPLACE INTO scores VALUES (?, ?, ?)", rows)
-                finally:
-                    self._db.execute("COMMIT")
+                self._db.execute(
+                    "INSERT OR REPLACE INTO outputs VALUES (?, ?, ?)",
+                    (row.key, time.time(), json.dumps(row.kept)),
+                )
         except sqlite3.Error as error:
             log.warning("scores could not be kept: %s", error)
 
@@ -151,14 +160,20 @@ def _told(found: Mapping[str, Any]) -> Score:
     return Score(**given)
 
 
-def _key(metric: type[Metric], sample: Sample, revisions: Mapping[str, str]) -> bytes:
-    own = f"{metric.__module__}.{metric.__qualname__}"
-    models = sorted((name, revisions.get(name, "")) for name in metric.needs)
-    asked = (own, metric.name, sample.kind, sample.media_type, sample.brief.prompt, models)
+def _key(sample: Sample) -> bytes:
+    asked = (sample.kind, sample.media_type, sample.brief.prompt)
     return hashlib.sha256(_code() + sample.digest + repr(asked).encode("utf-8", "surrogatepass")).digest()
 
 
+def _name(metric: type[Metric], revisions: Mapping[str, str]) -> str:
+    models = sorted((name, revisions.get(name, "")) for name in metric.needs)
+    return f"{metric.__module__}.{metric.__qualname__} {metric.name} {models}"
+
+
 def _context(sample: Sample, seen: list[str]) -> str:
+    """A digest of the parts looked at; "" for the many metrics that look at the file alone."""
+    if not seen:
+        return ""
     given: dict[str, Any] = {}
     for name in seen:
         value = getattr(sample, name)

@@ -39,7 +39,7 @@ def make_scorecard(sample: Sample, catalog: Catalog, settings: Settings, costly:
     except (Withheld, StudioError) as reason:
         withheld["percentiles"] = str(reason)
     scores, cache = [], cache_of(settings.home)
-    with cache.together():
+    with cache.together(sample):
         for metric in chosen:
             try:
                 if getattr(metric, "costly", False) and not costly:
