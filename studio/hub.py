@@ -18,6 +18,7 @@ from studio.fetch import fetch_hub
 from studio.formats import check_weights
 from studio.settings import Settings
 
+INDEX = "model_index.json"  # which names a pipeline's class and its parts
 # Formats without code. Pickles (.bin, .pt, .ckpt) and Python files are never asked for.
 ALLOWED = (".safetensors", ".gguf", ".onnx", ".json", ".txt", ".jinja")
 
@@ -38,6 +39,10 @@ def pull_hub(
     commit, sizes = _look_up(model, repo)
     if not sizes:
         raise ModelBroken(f"{model.title} holds no files in a safe format at {repo}; it cannot be pulled.")
+    if model.engine == "image_diffusers" and INDEX not in sizes:
+        raise ModelBroken(
+            f"{repo} holds no pipeline of diffusers, for it has no {INDEX}; choose a repository that has one."
+        )
     total, megabytes = max(1, sum(sizes.values())), sum(sizes.values()) // 2**20
     cache.mkdir(parents=True, exist_ok=True)
 

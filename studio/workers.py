@@ -46,6 +46,9 @@ LOG_BYTES = 5_000_000
 def _work(pipe: Connection, settings: Settings, device: str, open_line: OpenLine) -> None:
     """Main of a worker: one thread a job, until the pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the studio's to handle
+    # Read when numpy is first imported, which is after this. The matrix products of marks and scores are small: a
+    # second thread wins nothing and waits busily beside the model that draws (a seal took five times the processor).
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     _log_to_file(settings)
     flags: dict[str, threading.Event] = {}
     said: SimpleQueue[bytes] = SimpleQueue()

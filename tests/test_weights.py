@@ -472,6 +472,16 @@ def test_a_hub_that_changes_a_recorded_file_is_refused(hub: Settings) -> None:
     assert Catalog.read(hub).verify("tiny").revision == COMMIT
 
 
+def test_a_repository_that_is_no_pipeline_is_refused_before_it_is_fetched(hub: Settings) -> None:
+    entry = ENTRY.replace('kind = "text"', 'kind = "image"\nengine = "image_diffusers"')
+    (hub.checkpoints / "catalog.toml").write_text(f"[tiny]{entry}")
+    with pytest.raises(ModelBroken, match="a/b holds no pipeline of diffusers"):
+        pull(Catalog.read(hub), "tiny")
+    assert not Catalog.read(hub).ready("tiny")
+    Hub.files["model_index.json"] = b"{}"
+    assert pull(Catalog.read(hub), "tiny").revision == COMMIT
+
+
 def test_a_repository_of_pickles_is_refused(hub: Settings) -> None:
     Hub.files = {"pytorch_model.bin": b"\x80\x02."}
     with pytest.raises(ModelBroken, match="no files in a safe format"):

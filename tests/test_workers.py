@@ -32,12 +32,23 @@ def open_line(settings: Settings, device: str) -> Any:
             raise ZeroDivisionError
         if job.brief.prompt == "memory":
             raise MemoryError
+        if job.brief.prompt == "threads":
+            yield Progress(job.id, 1, "counted", _blas_threads())
         while job.brief.prompt == "sleep" and not job.cancelled:
             time.sleep(0.01)
         for number in range(50):
             yield Progress(job.id, number / 50, "counting")
 
     return line
+
+
+def _blas_threads() -> str:
+    import numpy as np
+    from threadpoolctl import threadpool_info
+
+    assert np.__version__
+    pools = [one for one in threadpool_info() if one["internal_api"] == "openblas"]
+    return str([one["num_threads"] for one in pools])
 
 
 class Heard:
@@ -89,6 +100,12 @@ def test_a_fault_ends_the_job_in_one_sentence_and_the_next_one_runs(
     assert end.state == "failed"
     assert re.search(sentence, end.error)
     assert heard.until_end(heard.run("plain"))[-1].state == "done"
+
+
+def test_small_matrix_products_take_one_thread(heard: Heard) -> None:
+    said = heard.until_end(heard.run("threads"))
+    counted = [one.message for one in said if isinstance(one, Progress) and one.stage == "counted"]
+    assert counted == ["[1]"]
 
 
 def test_a_line_that_cannot_be_opened_says_why_to_each_job(settings: Settings) -> None:

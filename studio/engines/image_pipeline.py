@@ -61,6 +61,10 @@ def load_pipeline(model: Model, plan: Plan) -> Any:
 def check_folder(model: Model) -> str:
     """The pipeline class that the folder names, once everything in it is known to be safe to read."""
     index = model.folder / "model_index.json"
+    if not index.is_file() and any(model.folder.rglob("*.safetensors")):
+        raise ModelBroken(
+            f"{model.title} is no pipeline of diffusers: its folder has weights and no model_index.json; choose one that has."
+        )
     if not index.is_file():
         raise ModelMissing(f"{model.title} is not here; get it with: {pull_command(model)}")
     try:

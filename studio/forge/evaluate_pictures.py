@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import tomllib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -99,8 +100,15 @@ class Evaluation:
     """The parts of a published folder, the judge and the data, brought together once."""
 
     def __init__(
-        self, data: PictureData, model: Path, align: Path, *, steps: int = 24, guidance: float = 3.5
+        self,
+        data: PictureData,
+        model: Path,
+        align: Path,
+        *,
+        steps: int | None = None,
+        guidance: float | None = None,
     ) -> None:
+        """Steps and guidance that are not said are the model's own, as its catalog entry says, else 24 and 3.5."""
         from studio.forge.publish_sticker import trained
         from studio.nets.autoencoder import Autoencoder
         from studio.nets.transformer import StickerTransformer
@@ -108,7 +116,10 @@ class Evaluation:
         for folder, recipe in ((model, "publish_sticker"), (align, "pretrain_align")):
             if not folder.is_dir():
                 raise ModelMissing(f"{folder} is not there; make it with studio.forge's {recipe}.")
-        self.data, self.steps, self.guidance = data, steps, guidance
+        own = _own_options(model)
+        self.data = data
+        self.steps = int(own.get("steps", 24) if steps is None else steps)
+        self.guidance = float(own.get("guidance_scale", 3.5) if guidance is None else guidance)
         self.transformer = StickerTransformer.from_pretrained(model / "transformer").float().eval()
         self.autoencoder = Autoencoder.from_pretrained(model / "vae").float().eval()
         self.judge = trained("align", align).model.float().eval()
@@ -160,6 +171,15 @@ class Evaluation:
         import torch
 
         return torch.cat([net(part) for part in pictures.split(128)])
+
+
+def _own_options(model: Path) -> dict[str, Any]:
+    """What the entry of a published model says its engine should take."""
+    entry = model / "model.toml"
+    if not entry.is_file():
+        return {}
+    options: dict[str, Any] = tomllib.loads(entry.read_text("utf-8")).get("options", {})
+    return options
 
 
 def evaluate(evaluation: Evaluation, out: Path, count: int = 200) -> dict[str, Measured]:
@@ -249,8 +269,13 @@ def main() -> None:
     for name in ("data", "model", "align", "out"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--count", type=int, default=200)
+    parser.add_argument("--steps", type=int, help="Instead of the model's own")
+    parser.add_argument("--guidance", type=float, help="Instead of the model's own")
     given = parser.parse_args()
-    results = evaluate(Evaluation(PictureData(given.data), given.model, given.align), given.out, given.count)
+    evaluation = Evaluation(
+        PictureData(given.data), given.model, given.align, steps=given.steps, guidance=given.guidance
+    )
+    results = evaluate(evaluation, given.out, given.count)
     for name, value in results.items():
         print(f"{name:34} {value.value:9.4f}  [{value.low:.4f}, {value.high:.4f}]  n = {value.n}")
 

@@ -24,6 +24,7 @@ from studio.forge.tunes import COLLECTIONS, TuneData, known_runs
 from studio.settings import Settings
 
 WORDS, STICKER, FONT = "minilm-l6-v2", "signet-sticker", "fluid-r3-mono"
+WORDS_MB = 220  # what reading prompts with it, and drawing, take beside the weights in the folder
 LORA = "pytorch_lora_weights.safetensors"
 NOBODY_KNOWS = "LicenseRef-unknown"  # what the makers of the tunes' transcriptions have not said
 
@@ -125,10 +126,11 @@ def _pipeline(folder: Path, staged: Path, lineage: Lineage, options: Mapping[str
     kept = (".safetensors", ".json", ".txt", ".model")
     for path in [path for path in staged.rglob("*") if path.is_file() and path.suffix not in kept]:
         path.unlink()
-    index = json.loads((staged / "model_index.json").read_text("utf-8"))
+    index, needs = json.loads((staged / "model_index.json").read_text("utf-8")), _megabytes(staged)
     if index["_class_name"] == "SignetStickerPipeline":  # which reads prompts with a model of its own folder
         lineage = replace(lineage, base=tuple(dict.fromkeys((*lineage.base, WORDS))))
-    content = Content("image", "image_diffusers", _megabytes(staged), languages=("en",), options=options)
+        needs += WORDS_MB
+    content = Content("image", "image_diffusers", needs, languages=("en",), options=options)
     return Made(staged, content, lineage)
 
 

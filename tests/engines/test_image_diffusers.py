@@ -473,6 +473,12 @@ def test_a_missing_folder_names_the_command(tmp_path: Path) -> None:
         load(tmp_path / "nothing")
 
 
+def test_weights_that_are_no_pipeline(copied: Path) -> None:
+    (copied / "model_index.json").unlink()
+    with pytest.raises(ModelBroken, match="no pipeline of diffusers"):
+        load(copied)
+
+
 @pytest.mark.parametrize("name", ["unet/diffusion_pytorch_model.bin", "unet/x.pt", "x.ckpt", "vae/x.pkl"])
 def test_a_pickle_is_refused(copied: Path, name: str) -> None:
     (copied / name).write_bytes(b"\x80\x04.")
