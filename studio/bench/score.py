@@ -1,17 +1,16 @@
-"""What scoring costs beside generating, and whether the best of four is better than one."""
+"""What scoring costs beside generating."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import replace
-from statistics import fmean, median
+from statistics import median
 
 from studio.bench.base import RUNS, Figure, Place, bench
 from studio.catalog import Catalog
 from studio.quality.base import Sample
 from studio.quality.card import make_scorecard
 from studio.quality.engine_facts import remembered
-from studio.quality.rank import WEIGHTS, rank
 from studio.service import Studio
 from studio.settings import Settings
 from studio.types import Asset, Brief, Kind
@@ -30,9 +29,6 @@ PROMPTS: dict[Kind, str] = {
     "image": "{}",
     "music": "a short tune for {}",
 }
-# Left out of the ranking here, so that they can judge it.
-HELD_OUT = ("coherence", "thread_continuity")
-CANDIDATES = 4
 
 
 @bench("score.cost")
@@ -63,37 +59,3 @@ def _scoring(asset: Asset, catalog: Catalog, settings: Settings) -> float:
     began = time.perf_counter()
     make_scorecard(sample, catalog, settings)
     return time.perf_counter() - began
-
-
-@bench("score.best_of_four")
-def best_of_four(place: Place) -> list[Figure]:
-    """Held-out scores of the best of four, ranked without them, against the mean of all four."""
-    weights = {name: weight for name, weight in WEIGHTS["text"].items() if name not in HELD_OUT}
-    best: dict[str, list[float]] = {name: [] for name in HELD_OUT}
-    single: dict[str, list[float]] = {name: [] for name in HELD_OUT}
-    with Studio(Settings.read(home=place.folder)) as studio:
-        for i, subject in enumerate(SUBJECTS):
-            brief = Brief("text", PROMPTS["text"].format(subject), count=CANDIDATES, seed=100 * i)
-            cards = [asset.scorecard for asset in studio.make(brief)]
-            first = cards[rank(cards, "text", weights)[0]]
-            for name in HELD_OUT:
-                values = [score.value for card in cards if (score := card.get(name))]
-                chosen = first.get(name)
-                if chosen and len(values) > 1:
-                    best[name].append(chosen.value)
-                    single[name].append(fmean(values))
-    return [_gain(name, best[name], single[name]) for name in HELD_OUT]
-
-
-def _gain(name: str, best: list[float], single: list[float]) -> Figure:
-    import numpy as np
-
-    from studio.quality.bootstrap import paired_p
-
-    rows = [np.array([[value, 1.0] for value in side]) for side in (single, best)]
-    p = paired_p(rows[0], rows[1], lambda total: float(total[0] / total[1]))
-    figure, baseline = fmean(best), fmean(single)
-    return Figure(
-        f"score.best_of_four.{name}", figure, "mean of the best", len(best), "> 1, p < 0.05",
-        figure > baseline and p < 0.05, baseline, figure / baseline, note=f"paired p = {p:.3f}",
-    )  # fmt: skip

@@ -48,6 +48,8 @@ class Source:
     licence: str
     style: str
     url: str
+    joined: bool = False
+    """Its icons are named in one word: redapple."""
 
 
 SOURCES = (
@@ -73,6 +75,20 @@ SOURCES = (
     Source("emojilib", "4.0.3", "MIT", "", "https://github.com/muan/emojilib"),
     Source("emojibase-data", "17.0.0", "MIT", "", "https://github.com/milesj/emojibase"),
 )
+# Drawn by other hands: nothing of these was seen by signet-sticker or signet-align, so that a judge can be.
+OTHER_ARTWORK = (
+    Source("@iconify-json/twemoji", "1.2.5", "CC-BY-4.0", "flat", "https://github.com/jdecked/twemoji"),
+    Source(
+        "@iconify-json/emojione", "1.2.3", "CC-BY-4.0", "gradient", "https://github.com/EmojiTwo/emojitwo"
+    ),
+    Source(
+        "@iconify-json/fxemoji", "1.2.2", "Apache-2.0", "cartoon", "https://github.com/mozilla/fxemoji", True
+    ),
+)
+ARTWORK = {
+    "sticker": SOURCES,
+    "judge": (*OTHER_ARTWORK, *(source for source in SOURCES if not source.style)),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,10 +170,10 @@ def flatten(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
 # --- From packages to pictures ------------------------------------------------------------------
 
 
-def fetch(folder: Path) -> None:
+def fetch(folder: Path, sources: Sequence[Source] = SOURCES) -> None:
     """`npm pack` every source into `folder` and unpack it there (skips what is there already)."""
     folder.mkdir(parents=True, exist_ok=True)
-    for source in SOURCES:
+    for source in sources:
         target = _unpacked(folder, source)
         if target.exists():
             continue
@@ -222,7 +238,7 @@ def artwork(
         elif source.style:
             icons = json.loads((root / "icons.json").read_text("utf-8"))
             for slug, concept in sorted(known.items()):
-                if svg := icon_svg(icons, slug):
+                if svg := icon_svg(icons, slug.replace("-", "") if source.joined else slug):
                     yield source, concept, render_svg(svg, size)
 
 
@@ -314,18 +330,18 @@ def describe(source: Source, concept: Concept, rgba: NDArray[np.uint8]) -> Recor
     )
 
 
-def build(folder: Path, text_model: Path, size: int = 64) -> int:
+def build(folder: Path, text_model: Path, size: int = 64, sources: Sequence[Source] = SOURCES) -> int:
     """Fetch, render, caption and encode everything into `folder`; returns the number of pictures."""
     packages = folder / "packages"
-    fetch(packages)
+    fetch(packages, sources)
     records, pictures = [], []
-    for source, concept, rgba in artwork(packages, concepts(packages), size):
+    for source, concept, rgba in artwork(packages, concepts(packages), size, sources):
         records.append(describe(source, concept, rgba))
         pictures.append(rgba)
     np.save(folder / f"pictures-{size}.npy", np.stack(pictures))
     encode_captions(folder, records, text_model)
     (folder / "sources.json").write_text(
-        json.dumps([asdict(source) for source in SOURCES], indent=1), "utf-8"
+        json.dumps([asdict(source) for source in sources], indent=1), "utf-8"
     )
     # Written last: PictureData takes a folder as complete when the records are there.
     lines = "".join(json.dumps(asdict(record), ensure_ascii=False) + "\n" for record in records)
@@ -356,6 +372,8 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Build the picture training set.")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--text", type=Path, default=Path("checkpoints/minilm-l6-v2"))
+    parser.add_argument("--artwork", choices=list(ARTWORK), default="sticker")
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
-    print(f"{build(given.folder, given.text)} pictures in {given.folder}", file=sys.stderr)
+    count = build(given.folder, given.text, sources=ARTWORK[given.artwork])
+    print(f"{count} pictures in {given.folder}", file=sys.stderr)

@@ -96,6 +96,7 @@ ALL_IMAGE = (
     "artefacts",
     "unsafe_for_work",
     "alignment",
+    "recognition",
 )
 ALL_SPEECH = ("loudness", "true_peak", "silence", "clipping", "pace", "dnsmos")
 ALL_MUSIC = ("loudness", "key_stability", "tempo_stability", "pitch_class_entropy", "repetition")
@@ -140,8 +141,11 @@ PROBES: dict[str, tuple[Build, tuple[str, ...]]] = {
         picture(rng(0).integers(0, 255, (24, 24, 3))),
         ("sharpness", "noise", "banding", "text_free_area"),
     ),
-    "a photograph to the sticker alignment": (picture(photograph(0)), ("alignment",)),
-    "a sticker of nothing": (picture(np.zeros((128, 128, 4))), ("alignment", "artefacts", "unsafe_for_work")),
+    "a photograph to the sticker alignment": (picture(photograph(0)), ("alignment", "recognition")),
+    "a sticker of nothing": (
+        picture(np.zeros((128, 128, 4))),
+        ("alignment", "recognition", "artefacts", "unsafe_for_work"),
+    ),
     "a drawing to the photographs' scores": (picture(sticker(0)), ("artefacts", "unsafe_for_work")),
     "a sticker with a German brief": (
         lambda folder: image_sample(folder, sticker(0), "ein rotes Herz und der Stern"),

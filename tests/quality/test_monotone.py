@@ -329,6 +329,7 @@ ROWS = [
     Row("unsafe_for_work", "bared", bared, +1),
     Row("alignment", "wrong prompt", misnamed, -1),
     Row("clip_alignment", "wrong prompt", misnamed, -1),
+    Row("recognition", "wrong prompt", misnamed, -1),
     Row("candidate_likeness", "candidates alike", lambda folder, level: copied(folder, level, "others"), +1),
     Row(
         "recent_likeness",
