@@ -37,7 +37,7 @@ def cost(place: Place) -> list[Figure]:
     import numpy as np
 
     from studio.bench.audio_material import syllables
-    from studio.bench.seal_image import picture
+    from studio.bench.image_attacks import picture
 
     words = np.random.default_rng(1).integers(0, 2000, 250)
     payloads: dict[Kind, Any] = {

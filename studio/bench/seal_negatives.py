@@ -10,8 +10,8 @@ from dataclasses import replace
 
 from studio.bench.audio_material import syllables, tune
 from studio.bench.base import Figure, Place, bench
+from studio.bench.image_attacks import picture
 from studio.bench.seal_audio import wilson
-from studio.bench.seal_image import picture
 from studio.bench.seal_text import spread, unmarked_odds
 from studio.catalog import Catalog
 from studio.engines.llama_model import LlamaModel

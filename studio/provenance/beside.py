@@ -27,7 +27,7 @@ Piece = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What can be shown of a file: its words, its length in seconds and its loudest moments, or a small JPEG.
+    """What can be shown of a file: its words, its length in seconds and its loudest moments, or a small JPEG (of a film its first frame).
 
     `wave` are peaks from 0 to 1, evenly over the recording; `facts` are (name, value)."""
 
@@ -56,11 +56,10 @@ def look_at_text(text: str) -> Given:
 
 
 def _look(data: bytes, media_type: str | None) -> Given:
-    kinds = kinds_of(media_type)
-    if not kinds or media_type is None:
+    if media_type is None or not kinds_of(media_type):
         return Given(facts=_facts(data, media_type))
     try:
-        shown = content(data, media_type, most=MOST_PIXELS if kinds == ("image",) else MOST_SECONDS)
+        shown = content(data, media_type, most_pixels=MOST_PIXELS, most_seconds=MOST_SECONDS)
     except BadInput:
         return Given(facts=_facts(data, media_type))
     if isinstance(shown, str):
@@ -70,6 +69,10 @@ def _look(data: bytes, media_type: str | None) -> Given:
         channels = {1: "mono", 2: "stereo"}.get(shown.samples.shape[1], f"{shown.samples.shape[1]} channels")
         length = ("Length", f"{seconds:.2f} s"), ("Sound", f"{shown.sample_rate:,} Hz, {channels}")
         return Given(seconds=seconds, wave=_wave(shown), facts=_facts(data, media_type, *length))
+    if isinstance(shown, list):
+        height, width = shown[0].shape[:2]
+        pixels = ("Pixels", f"{width} × {height}")
+        return Given(thumb=_thumb(shown[0]), facts=_facts(data, media_type, pixels))
     return Given(thumb=_thumb(shown), facts=_facts(data, media_type, *_size(data)))
 
 

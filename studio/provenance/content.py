@@ -1,13 +1,14 @@
 """What a file shows or says, decoded from its bytes, for marks to be read from: words, pixels, samples.
 
 Every decoder has a bound; BadInput says in one sentence what could not be read. Foreign files may make a
-decoder fail in any way, so everything it raises is caught here. Not covered: video and drawings in SVG.
+decoder fail in any way, so everything it raises is caught here. Not covered: drawings in SVG.
 """
 
 from __future__ import annotations
 
 import html
 import io
+import itertools
 import re
 import struct
 import warnings
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL import Image
 
-MOST_PIXELS = 64_000_000
+MOST_PIXELS, MOST_FRAME_PIXELS = 64_000_000, 9_500_000
+MOST_PACKETS = 300  # of a film, read until a frame comes
 MOST_SECONDS = 600
 LEAST_RATE, MOST_CHANNELS = 4_000, 8
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP")
@@ -43,21 +45,27 @@ def kinds_of(media_type: str | None) -> tuple[Kind, ...]:
         return ("image",)
     if family == "text" and media_type in armour.TEXT_TYPES:
         return ("text",)
+    if media_type in ("video/mp4", "video/quicktime"):
+        return ("video",)
     return ("speech", "music") if family == "audio" else ()
 
 
-def content(data: bytes, media_type: str, *, most: int | None = None) -> Any:
-    """The payload of a file, as in `Draft.payload`; None for a type that is not covered. Raises BadInput.
+def content(
+    data: bytes, media_type: str, *, most_pixels: int | None = None, most_seconds: int | None = None
+) -> Any:
+    """The payload of a file, as in `Draft.payload`, of a film a few stills; None for a type that is not covered.
 
-    `most` bounds what a foreign file is read for: pixels (larger pictures are shrunk) or seconds (the rest
-    is left out).
+    What a foreign file is read for may be bounded: larger pictures are shrunk, the rest of a sound is left out.
+    Raises BadInput.
     """
-    family = (kinds_of(media_type) or ("video",))[0]
+    family = next(iter(kinds_of(media_type)), None)
     if family == "text":
         return words(data, media_type)
     if family == "image":
-        return pixels(data, most)
-    return sound(data, most) if family == "speech" else None
+        return pixels(data, most_pixels)
+    if family == "video":
+        return stills(data)
+    return sound(data, most_seconds) if family == "speech" else None
 
 
 def words(data: bytes, media_type: str) -> str:
@@ -130,6 +138,39 @@ def _shrunk(picture: Image.Image, most: int) -> Image.Image:
     return picture.resize(size, Image.Resampling.BOX)
 
 
+def stills(data: bytes) -> list[NDArray[np.uint8]]:
+    """Frames of a film as uint8 (height, width, 3): its first, and the one that can be opened nearest its middle."""
+    import av
+
+    found: dict[int | None, NDArray[np.uint8]] = {}
+    try:
+        with av.open(io.BytesIO(data)) as file:
+            stream = file.streams.video[0]
+            stream.codec_context.thread_count = 1
+            for place in (0, (file.duration or 0) // 2):
+                if place:
+                    file.seek(place)
+                _check_frame(stream.codec_context)
+                packets = itertools.islice(file.demux(stream), MOST_PACKETS)
+                frame = next((one for packet in packets for one in packet.decode()), None)
+                if frame is not None:
+                    _check_frame(frame)
+                    found.setdefault(frame.pts, frame.to_ndarray(format="rgb24"))
+    except BadInput:
+        raise
+    except Exception as error:
+        if not found:
+            raise BadInput(f"Its frames cannot be read ({type(error).__name__}).") from error
+    if not found:
+        raise BadInput("It holds no frame that can be read.")
+    return list(found.values())
+
+
+def _check_frame(shape: Any) -> None:
+    if shape.width * shape.height > MOST_FRAME_PIXELS:
+        raise BadInput(f"Its frames have {shape.width} × {shape.height} pixels, so they were not looked at.")
+
+
 def sound(data: bytes, most: int | None = None) -> Sound:
     """float32 (frames, channels) of what libsndfile or FFmpeg reads; values that are no numbers become 0."""
     import numpy as np
@@ -137,6 +178,7 @@ def sound(data: bytes, most: int | None = None) -> Sound:
 
     try:
         with soundfile.SoundFile(io.BytesIO(data)) as file:
+            file.seek(0)  # as in studio/recordings.py
             rate = int(file.samplerate)
             wanted = min(file.frames, (most or MOST_SECONDS * 100) * rate)
             samples = file.read(wanted, dtype="float32", always_2d=True)

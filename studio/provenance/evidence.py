@@ -8,7 +8,7 @@ from typing import Any
 from studio.provenance.base import Detection
 from studio.provenance.labels import LabelsFound
 from studio.provenance.lint import Assertions
-from studio.provenance.manifest import GENERATION
+from studio.provenance.manifest import GENERATION, MARKS
 from studio.provenance.reading import Reading
 from studio.types import Asset
 
@@ -62,3 +62,9 @@ class Evidence:
 def generation(reading: Reading) -> dict[str, Any]:
     """This studio's own assertion in a credential; empty for those of other tools."""
     return Assertions(reading.assertions).one(GENERATION)
+
+
+def unmarked_because(reading: Reading) -> str:
+    """Why its credential says that an output of this studio carries no watermark; "" if it says nothing of it."""
+    reason = Assertions(reading.assertions).one(MARKS).get("reason") if reading.state != "damaged" else None
+    return reason if isinstance(reason, str) else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from studio.provenance.image_plane import flattened
 from studio.types import Kind, Sound
 
 if TYPE_CHECKING:
@@ -17,7 +18,9 @@ UNCHANGED_DB = 120.0
 
 
 def cost(kind: Kind, before: Any, after: Any) -> dict[str, float]:
-    """The facts `mark_psnr` and `mark_ssim`, or `mark_snr`, of a payload and its marked copy."""
+    """The facts `mark_psnr` and `mark_ssim`, or `mark_snr`, of a payload and its marked copy; of a film its first frame."""
+    if isinstance(before, list):
+        before, after = flattened(before[0]), after[0]
     if kind == "image":
         return {"mark_psnr": psnr(before, after), "mark_ssim": ssim(before, after)}
     return {"mark_snr": snr(before, after)} if kind in ("speech", "music") else {}

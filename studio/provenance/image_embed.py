@@ -47,7 +47,7 @@ def marked(pixels: Pixels, message: bytes, key: bytes, strength: float = STRENGT
         result = work.changed(meant.pattern, lifted.astype(np.complex64), louder)
         if turn == PASSES - 1:
             break
-        came = [meant.came(meant.soft(view, luma=work.shaded)) for view in work.views(result)]
+        came = [meant.came(meant.soft(view, luma=luma)) for view, luma in work.views(result)]
         short = ample - min(map(clearness, came))
         if short <= 0:
             break
@@ -58,8 +58,8 @@ def marked(pixels: Pixels, message: bytes, key: bytes, strength: float = STRENGT
 
 
 class _Work:
-    """One picture and what every pass over it needs; `shaded` tells whether luma waves count, `flat`
-    whether wide even fills make up much of it, which are helped less by strength than by their tipping."""
+    """One picture and what every pass over it needs; `flat` tells whether wide even fills make up much of it,
+    which are helped less by strength than by their tipping."""
 
     def __init__(self, pixels: Pixels, strength: float) -> None:
         import numpy as np
@@ -73,7 +73,7 @@ class _Work:
         if self._harsh:
             self._rooms[LUMA] = np.maximum(self._rooms[LUMA], strength * refuge(rgb, self._harsh))
         self._luma = bool(self._harsh) or textured > _SOME
-        self.shaded = bool(self._harsh) or textured > _TEXTURED
+        self._textured = textured > _TEXTURED
         self._seen = pixels[..., 3] / np.float32(255) if pixels.shape[2] == 4 else None
         tips = tipping(rgb)
         self.flat = bool((tips != 0).mean() > _MUCH)
@@ -107,12 +107,12 @@ class _Work:
         result[..., 2] = _dithered(moved)
         return result
 
-    def views(self, result: Pixels) -> list[Pixels]:
-        """What the result must be read from: after JPEG, and after light that swallows much of its blue."""
-
+    def views(self, result: Pixels) -> list[tuple[Pixels, bool]]:
+        """What the result must be read from, and whether its luma counts there: after JPEG, and after the light
+        that swallows most of its blue."""
         rgb = flattened(result)
-        usual = [jpeg(rgb, USUAL)] if self.flat else []
-        return [jpeg(rgb), *usual, *(table[rgb] for table in self._harsh)]
+        coded = [jpeg(rgb), *([jpeg(rgb, USUAL)] if self.flat else [])]
+        return [(view, self._textured) for view in coded] + [(table[rgb], True) for table in self._harsh[:1]]
 
     def _stretched(self, field: Floats) -> Floats:
         """A field of the canvas at the picture's size, less where alpha lets less be seen."""

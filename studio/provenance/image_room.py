@@ -58,37 +58,42 @@ def allowances(rgb: Pixels) -> Floats:
     return np.stack([slow, quick, texture]).astype(np.float32)
 
 
-def harsh(rgb: Pixels) -> list[Pixels]:
-    """Two tables (256,): what brightness and contrast at ×1.5 make of the levels of this picture."""
+def swallowing(rgb: Pixels) -> list[Pixels]:
+    """Of brightness and contrast at ×1.5 those that drive blue to an end of its range in much of this picture.
+
+    Tables (256,) of what they make of each level, the one that swallows more first.
+    """
     import numpy as np
 
-    mean = float((rgb[::4, ::4] @ np.array(SIEVES["luma"].weights, np.float32)).mean())
+    some = rgb[::4, ::4]
+    mean = float((some @ np.array(SIEVES["luma"].weights, np.float32)).mean())
     levels = np.arange(256)
     lit = (_HARSH * levels, mean + _HARSH * (levels - mean))
-    return [np.clip(np.round(one), 0, 255).astype(np.uint8) for one in lit]
-
-
-def swallowing(rgb: Pixels) -> list[Pixels]:
-    """Those of the tables of `harsh` that drive blue to an end of its range in much of this picture."""
-    import numpy as np
-
-    blue = rgb[::4, ::4, 2]
-    return [table for table in harsh(rgb) if np.isin(table[blue], (0, 255)).mean() > _MUCH]
+    tables = [np.clip(np.round(one), 0, 255).astype(np.uint8) for one in lit]
+    shares = [float(_at_end(table)[some[..., 2]].mean()) for table in tables]
+    return [tables[at] for at in np.argsort(shares)[::-1] if shares[at] > _MUCH]
 
 
 def refuge(rgb: Pixels, tables: list[Pixels]) -> Floats:
-    """float32 (h, w) of the canvas: how far luma may move, in units of the strength, where it outlasts `tables`.
+    """float32 (h, w) of the canvas: how far luma may move, in units of the strength, where it outlasts a table.
 
     Even fills and slow gradients show luma waves sooner than blue ones, so these are far fainter, and only in
     pictures whose blue may be swallowed whole.
     """
     import numpy as np
 
-    kept = np.zeros(rgb.shape[:2], bool)
+    codes = _codes(rgb)
+    kept = np.zeros(codes.shape, bool)
     for table in tables:
-        ends = np.isin(table[rgb[..., :2]], (0, 255))
-        kept |= ~ends.all(axis=2)
-    return resized(_FAINT_LUMA * kept.astype(np.float32), plane_size(*rgb.shape[:2]))
+        ends = _at_end(table)
+        kept |= ~(ends[codes >> 16] & ends[codes >> 8 & 255])
+    return np.asarray(_FAINT_LUMA * kept, np.float32)
+
+
+def _at_end(table: Pixels) -> NDArray[np.bool_]:
+    import numpy as np
+
+    return np.asarray((table == 0) | (table == 255))
 
 
 def tipping(rgb: Pixels) -> Floats:

@@ -6,18 +6,19 @@ authority). Nothing is written here; see `keys.py`.
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-CA, CHAIN, KEY, MARK = "ca.pem", "chain.pem", "signing.key", "mark.key"
+CA, CHAIN, KEY, MARK, MARK_DIGEST = "ca.pem", "chain.pem", "signing.key", "mark.key", "mark.sha256"
 MARK_BYTES = 32
 # Without a time-stamp a signature is only valid as long as its certificate, so both live long.
 LEAF_LIFE, CA_LIFE = timedelta(days=3650), timedelta(days=7300)
 
 
 def issue(producer: str) -> dict[str, bytes]:
-    """A fresh authority, its one signing certificate, that one's key, and the key of watermarks."""
+    """A fresh authority, its one signing certificate, that one's key, the key of watermarks and its digest."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric import ec
@@ -57,7 +58,9 @@ def issue(producer: str) -> dict[str, bytes]:
         (x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False),
     )
     secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    return {CA: ca, CHAIN: leaf + ca, KEY: secret, MARK: secrets.token_bytes(MARK_BYTES)}
+    mark = secrets.token_bytes(MARK_BYTES)
+    digest = hashlib.sha256(mark).hexdigest().encode()
+    return {CA: ca, CHAIN: leaf + ca, KEY: secret, MARK: mark, MARK_DIGEST: digest}
 
 
 def _usage(*granted: str) -> Any:

@@ -9,6 +9,7 @@ What is *not* here: revocation, hardware tokens, and a time-stamp authority (onl
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import stat
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from studio.errors import BadInput, StorageFull
-from studio.provenance.issue import CA, CHAIN, KEY, MARK, MARK_BYTES, issue
+from studio.provenance.issue import CA, CHAIN, KEY, MARK, MARK_BYTES, MARK_DIGEST, issue
 from studio.settings import Settings
 
 if TYPE_CHECKING:
@@ -72,6 +73,12 @@ def _mark_key(path: Path) -> bytes:
     if len(secret) != MARK_BYTES:
         raise BadInput(
             f"The watermark key {path} must be {MARK_BYTES} bytes long; put its backup back in place."
+        )
+    digest = path.with_name(MARK_DIGEST)  # homes of earlier versions have none
+    if digest.exists() and _read(digest).strip() != hashlib.sha256(secret).hexdigest().encode():
+        raise BadInput(
+            f"The watermark key {path} is not the one that this studio began with, so older marks would go unread;"
+            f" put its backup back, or delete {digest} if it was replaced on purpose."
         )
     return secret
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import unquote
 
-from studio.provenance.evidence import Evidence
+from studio.provenance.evidence import Evidence, unmarked_because
 from studio.provenance.labels import LabelsFound
 from studio.provenance.reading import Reading
 from studio.provenance.statements import claim, shown
@@ -62,6 +62,8 @@ def _watermark_layer(evidence: Evidence) -> Layer:
     if evidence.mark_names:
         held = "which the library holds" if asset else "which the library does not hold"
         told += f" It names the output {evidence.mark_names}…, {held}."
+    if not mark.found and (reason := unmarked_because(evidence.reading)):
+        told += f" Its credential says why: “{shown(reason).rstrip('.')}”."
     state = "conflict" if evidence.mark_differs else mark.state
     if evidence.mark_differs:
         told += " The credential names another output."

@@ -22,11 +22,7 @@ from studio.types import Draft, Sound
 
 ID_DIGITS = 32
 NAMED_DIGITS = 10  # the beginning of an id that marks can carry
-# Of pictures that are not written as pixels.
-UNMARKED = {
-    "image/svg+xml": "A traced drawing has no pixels that could carry a watermark.",
-    "video/mp4": "A film carries no picture mark.",
-}
+TRACED = "A traced drawing has no pixels that could carry a watermark."
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +45,15 @@ def mark_and_encode(
     draft: Draft, format: str | None, policy: Policy, key: Callable[[], bytes], means: Means
 ) -> Marked:
     """Raises BadInput and SealFailed as `encode` does; a mark that does not hold raises nothing."""
-    mark = mark_for(draft.kind, replace(means, strength=policy.mark_strength)) if policy.mark else None
+    media = media_for(draft.kind, format)
+    kind = "video" if media.type == "video/mp4" else draft.kind  # an image's walk may leave as a film
+    mark = mark_for(kind, replace(means, strength=policy.mark_strength)) if policy.mark else None
     if mark is None:
         reason = (
             f"There is no watermark for {draft.kind}." if policy.mark else "The policy wants no watermark."
         )
-    elif draft.kind == "image" and (other := UNMARKED.get(media_for(draft.kind, format).type)):
-        reason = other
+    elif media.type == "image/svg+xml":
+        reason = TRACED
     else:
         reason = mark.refusal(draft.payload) or ""
     if mark is None or reason:
@@ -105,6 +103,8 @@ def _id(draft: Draft, key: bytes) -> str:
 def _bytes(payload: Any) -> bytes:
     if isinstance(payload, str):
         return payload.encode("utf-8", "replace")
+    if isinstance(payload, list):
+        return b"".join(map(_bytes, payload))
     sound = isinstance(payload, Sound)
     samples = payload.samples if sound else payload
     shape = f"{payload.sample_rate if sound else 0} {samples.shape}"

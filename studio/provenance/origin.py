@@ -22,7 +22,7 @@ from studio.provenance.reading import read
 SYNTHETIC = (GENERATED, COMPOSITE_SYNTHETIC, EDITED)
 """The source types that say that a generative model took part."""
 
-MARK_SECONDS = 300
+MARK_PIXELS, MARK_SECONDS = 4_000_000, 300
 _DEEPEST = 12
 
 
@@ -67,6 +67,8 @@ def _marked(data: bytes, media_type: str, key: Callable[[], bytes], means: Means
     if mark is None or kinds == ("text",):
         return False
     try:
-        return mark.detect(content(data, media_type, most=MARK_SECONDS), key()).found
+        return mark.detect(
+            content(data, media_type, most_pixels=MARK_PIXELS, most_seconds=MARK_SECONDS), key()
+        ).found
     except BadInput:  # cannot be decoded, or not by this mark
         return False

@@ -165,7 +165,7 @@ class Verifier:
                 "",
             )
         try:
-            shown = content(data, media_type, most=MOST_PIXELS if kinds == ("image",) else MOST_SECONDS)
+            shown = content(data, media_type, most_pixels=MOST_PIXELS, most_seconds=MOST_SECONDS)
         except BadInput as error:
             return None, _unseen(f"No watermark was looked for. {error}"), ""
         try:

@@ -1,4 +1,4 @@
-"""A film of pictures: encoded, labelled, sealed and checked; it says that it carries no mark, and why."""
+"""A film of pictures: encoded, labelled, sealed and checked. These are too small for a mark, and say so (see test_film_mark)."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def sealed(settings: Settings, policy: str = "eu") -> Path:
     made = sealer.seal(draft(frames()), Brief("image", "a red disc", format="mp4"), NOTE, model_title="T")
     assert made.media_type == "video/mp4" and made.path.suffix == ".mp4"
     assert made.credential.layers == ("credential", "labels") and made.credential.mark_payload is None
-    assert made.credential.unmarked == "A film carries no picture mark." and not made.fidelity
+    assert made.credential.unmarked.startswith("A picture mark needs at least 256") and not made.fidelity
     return made.path
 
 
@@ -70,7 +70,9 @@ def test_odd_sides_and_clear_parts(tmp_path: Path) -> None:
 
 def test_a_sealed_film_is_proved_and_a_changed_one_is_not(settings: Settings) -> None:
     path = sealed(settings)
-    assert Verifier(settings, lambda _: None).verify(path).verdict == "intact"
+    report = Verifier(settings, lambda _: None).verify(path)
+    assert report.verdict == "intact"
+    assert "Its credential says why: “A picture mark needs at least 256" in report.layers[1].detail
     data = bytearray(path.read_bytes())
     data[data.index(b"mdat") + 60] ^= 1
     path.write_bytes(data)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageEnhance
 
-from studio.bench.seal_image import mottle, picture
+from studio.bench.image_attacks import picture
+from studio.bench.seal_image import mottle
 from studio.errors import BadInput
 from studio.provenance.image_code import CODED_BITS, MESSAGE_BYTES, decode, encode, message_of
 from studio.provenance.image_detect import FALSE_ALARM

@@ -118,6 +118,10 @@ def test_broken_signing_key_is_refused_with_the_remedy(settings, break_it, sente
         (lambda path: path.chmod(0o640), "can be read by others"),
         (lambda path: path.write_bytes(b"short"), "must be 32 bytes long"),
         (lambda path: path.unlink(), "mark.key is missing"),
+        (
+            lambda path: path.write_bytes(bytes(32)),
+            r"not the one that this studio began with.*backup.*mark.sha256",
+        ),
     ],
 )
 def test_broken_mark_key_is_refused(settings, break_it, sentence):
@@ -125,6 +129,13 @@ def test_broken_mark_key_is_refused(settings, break_it, sentence):
     break_it(settings.home / "keys" / "mark.key")
     with pytest.raises(BadInput, match=sentence):
         mark_key(settings)
+
+
+def test_mark_key_may_be_replaced_on_purpose(settings):
+    mark_key(settings)
+    (settings.home / "keys/mark.key").write_bytes(bytes(32))
+    (settings.home / "keys/mark.sha256").unlink()
+    assert mark_key(settings) == bytes(32)
 
 
 def test_replaced_key_does_not_belong(settings, tmp_path):

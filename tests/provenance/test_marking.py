@@ -75,11 +75,10 @@ def declared(sealed, sealer):
 
 
 def test_there_is_one_mark_for_each_kind():
-    assert {kind: mark_for(kind, Means()).name for kind in ("text", "image", "speech", "music")} == {
-        "text": "text", "image": "image", "speech": "audio_spread_spectrum", "music": "audio_spread_spectrum",
+    assert {kind: mark_for(kind, Means()).name for kind in ("text", "image", "speech", "music", "video")} == {
+        "text": "text", "image": "image", "speech": "audio_spread_spectrum", "music": "audio_spread_spectrum", "video": "film",
     }  # fmt: skip
-    assert mark_for("video", Means()) is None
-    assert len({mark.algorithm for mark in marks.values()}) == len(marks.values()) == 3
+    assert len({mark.algorithm for mark in marks.values()}) == len(marks.values()) == 4
 
 
 @pytest.mark.parametrize("name", ["md", "txt", "html", "png", "jpeg", "webp", "wav", "mp3", "flac"])
@@ -252,7 +251,7 @@ def test_sound_that_libsndfile_does_not_know_is_read_as_well():
 
 
 def test_content_of_other_types_is_none():
-    assert content(b"x", "video/mp4") is None and content(b"<svg/>", "image/svg+xml") is None
+    assert content(b"x", "video/webm") is None and content(b"<svg/>", "image/svg+xml") is None
 
 
 def test_seal_of_a_brief_with_marks_leaves_one_file(sealer):
