@@ -116,7 +116,7 @@ class Evaluation:
         for folder, recipe in ((model, "publish_sticker"), (align, "pretrain_align")):
             if not folder.is_dir():
                 raise ModelMissing(f"{folder} is not there; make it with studio.forge's {recipe}.")
-        own = _own_options(model)
+        own = own_options(model)
         self.data = data
         self.steps = int(own.get("steps", 24) if steps is None else steps)
         self.guidance = float(own.get("guidance_scale", 3.5) if guidance is None else guidance)
@@ -173,7 +173,7 @@ class Evaluation:
         return torch.cat([net(part) for part in pictures.split(128)])
 
 
-def _own_options(model: Path) -> dict[str, Any]:
+def own_options(model: Path) -> dict[str, Any]:
     """What the entry of a published model says its engine should take."""
     entry = model / "model.toml"
     if not entry.is_file():

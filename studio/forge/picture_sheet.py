@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from studio.errors import BadInput
+from studio.forge.evaluate_pictures import own_options
 
 PROMPTS = (
     "a red apple", "a smiling face", "a blue heart", "a snowy mountain", "a rocket, 3d style", "a cup of coffee",
@@ -25,10 +26,11 @@ PROMPTS = (
     "a key", "an envelope", "a trophy", "a crown, 3d style", "a balloon", "a cloud with rain",
 )  # fmt: skip
 ACROSS, SIDE, BATCH = 8, 192, 8
+_CALLED = {"steps": "num_inference_steps", "guidance_scale": "guidance_scale"}
 
 
 def draw_sheet(model: Path, prompts: tuple[str, ...], steps: int | None = None) -> Any:
-    """A PIL picture of all prompts, row by row, each at 192 px."""
+    """A PIL picture of all prompts, row by row, each at 192 px; steps and guidance are the model's own."""
     import torch
     from PIL import Image
 
@@ -36,11 +38,14 @@ def draw_sheet(model: Path, prompts: tuple[str, ...], steps: int | None = None) 
 
     pipeline = SignetStickerPipeline.from_pretrained(model, dtype=torch.float32)
     pipeline.set_progress_bar_config(disable=True)
+    own = own_options(model)
+    more = {key: own[name] for name, key in _CALLED.items() if name in own}
+    if steps is not None:
+        more["num_inference_steps"] = steps
     sheet = Image.new("RGB", (ACROSS * SIDE, -(-len(prompts) // ACROSS) * SIDE), "white")
     for first in range(0, len(prompts), BATCH):
         some = list(prompts[first : first + BATCH])
         seeds = [torch.Generator().manual_seed(first + place) for place in range(len(some))]
-        more = {} if steps is None else {"num_inference_steps": steps}
         for place, picture in enumerate(pipeline(some, generator=seeds, **more).images, first):
             small = picture.resize((SIDE, SIDE), Image.Resampling.LANCZOS)
             sheet.paste(small, (place % ACROSS * SIDE, place // ACROSS * SIDE))
