@@ -31,13 +31,17 @@ def option(
     high: float | None = None,
     step: float | None = None,
     choices: tuple[str, ...] | None = None,
+    labels: Mapping[str, str] | None = None,
     hint: str = "",
     advanced: bool = False,
     max_length: int = 10_000,
 ) -> Any:
-    """A dataclass field that carries what a form, a parser and a reference page need."""
+    """A dataclass field that carries what a form, a parser and a reference page need.
+
+    `labels` say what a page shows for a choice, where that is more than its name.
+    """
     meta = dict(
-        label=label, low=low, high=high, step=step, choices=choices, hint=hint,
+        label=label, low=low, high=high, step=step, choices=choices, labels=labels or {}, hint=hint,
         advanced=advanced, max_length=max_length,
     )  # fmt: skip
     return field(default=default, metadata=meta)

@@ -108,7 +108,7 @@ def found(asset: Asset) -> labels.LabelsFound:
     return labels.read_labels(asset.path.read_bytes(), asset.media_type)
 
 
-@pytest.mark.parametrize("format", ["wav", "mp3", "flac"])
+@pytest.mark.parametrize("format", ["wav", "mp3", "flac", "opus"])
 def test_a_given_recording_that_is_cut_is_nowhere_called_generated(
     world: World, recording: str, format: str
 ) -> None:

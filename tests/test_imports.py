@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ROOMS = {"engines", "safety", "provenance", "quality", "library", "forge"}
 GROUND = {
     "studio", "types", "errors", "settings", "options", "registry", "catalog", "catalog_file", "formats", "layouts",
-    "bounded", "embedding", "weights", "fetch", "hub", "nets", "memory", "pictures", "nsfw", "drawings",
+    "bounded", "embedding", "weights", "fetch", "hub", "nets", "memory", "pictures", "nsfw", "drawings", "recordings",
 }  # fmt: skip
 MIDDLE = {
     "templates",

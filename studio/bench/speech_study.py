@@ -17,7 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from statistics import mean
@@ -25,6 +25,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from studio.engines.loudness import loudness
+from studio.engines.speech_figures import RESULT, Row, read
 from studio.engines.speech_japanese import Japanese
 from studio.engines.speech_text import normalise
 from studio.quality.speech_words import compare, hear, one_spelling
@@ -33,11 +34,8 @@ from studio.settings import ROOT, Settings
 from studio.types import Asset, Brief
 
 SENTENCES = ROOT / "assets" / "studies"
-RESULT = ROOT / "docs" / "speech-study.json"
 GUIDE = ROOT / "docs" / "speech.md"
 BEGIN, END = "<!-- study -->\n", "\n<!-- end of study -->"
-TARGET_LUFS = -16.0
-MOST_WRONG, LEAST_DNSMOS, LUFS_WITHIN = 0.05, 3.2, 0.5
 # voice → (model, options, sentences)
 VOICES: dict[str, tuple[str, dict[str, Any], int]] = {
     "jm_kumo": ("kokoro-82m", {"voice": "jm_kumo"}, 50),
@@ -50,33 +48,6 @@ VOICES: dict[str, tuple[str, dict[str, Any], int]] = {
     "jm_kumo (ja)": ("kokoro-82m", {"voice": "jm_kumo", "language": "ja"}, 10),
     "jf_alpha (ja)": ("kokoro-82m", {"voice": "jf_alpha", "language": "ja"}, 10),
 }
-
-
-@dataclass
-class Row:
-    """One voice. `wrong` counts the slips of `words` (Japanese: of sounds); `dnsmos` and `lufs` go by sentence."""
-
-    voice: str
-    sentences: int = 0
-    words: int = 0
-    wrong: int = 0
-    clipped: int = 0
-    dnsmos: list[float] = field(default_factory=list)
-    lufs: list[float] = field(default_factory=list)
-    slips: list[str] = field(default_factory=list)
-
-    @property
-    def wer(self) -> float:
-        return self.wrong / max(1, self.words)
-
-    @property
-    def lufs_off(self) -> float:
-        return max(abs(one - TARGET_LUFS) for one in self.lufs)
-
-    @property
-    def reached(self) -> bool:
-        good = self.wer <= MOST_WRONG and mean(self.dnsmos) >= LEAST_DNSMOS
-        return good and self.lufs_off <= LUFS_WITHIN and not self.clipped
 
 
 def sentences(most: int, language: str = "en") -> list[tuple[str, str]]:
@@ -166,11 +137,6 @@ def show(rows: Sequence[Row], guide: Path = GUIDE) -> None:
     guide.write_text(before + BEGIN + table(rows) + END + rest.split(END)[1], "utf-8")
 
 
-def read(path: Path) -> list[Row]:
-    """The rows of an earlier study; none if there is no file."""
-    return [Row(**one) for one in json.loads(path.read_text("utf-8"))] if path.exists() else []
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m studio.bench.speech_study", description=__doc__)
     parser.add_argument(
@@ -197,6 +163,7 @@ def main() -> None:
     print(table(ordered))
     if given.out == RESULT:
         show(ordered)
+        print("The order of the voices follows: write the reference anew with `make docs`.")
 
 
 if __name__ == "__main__":

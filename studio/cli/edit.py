@@ -32,7 +32,7 @@ def edit(
     ] = None,
     kind: Annotated[str | None, typer.Option(help="speech or music; else what the first output is.")] = None,
     title: Annotated[str | None, typer.Option(help="What the result is called in the library.")] = None,
-    format_: Annotated[str | None, typer.Option("--format", help="wav, mp3 or flac.")] = None,
+    format_: Annotated[str | None, typer.Option("--format", help="wav, mp3, flac or opus.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for the sealed file.")] = Path("."),
     json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from studio.engines.loudness import loudness
 from studio.errors import BadInput
+from studio.recordings import opened
 from studio.types import Sound
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def read(path: Path, name: str, start: float = 0.0, end: float | None = None) ->
     import soundfile
 
     try:
-        with soundfile.SoundFile(path) as file:
+        with opened(path) as file:
             rate, channels, length = int(file.samplerate), int(file.channels), file.frames / file.samplerate
             first, last = _stretch(name, length, start, end)
             if (last - first) * min(rate, HIGHEST_RATE) * min(channels, 2) > MOST_SAMPLES:

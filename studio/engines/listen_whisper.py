@@ -22,6 +22,7 @@ from studio.engines.base import Device, engines
 from studio.engines.captions import Word
 from studio.errors import BadInput, ModelBroken, Refused
 from studio.options import option, options_dict, read_options
+from studio.recordings import opened
 from studio.settings import Settings
 from studio.types import Draft, Job, Kind, Progress
 
@@ -160,7 +161,7 @@ def read_16k(path: Path) -> NDArray[np.float32]:
 
     parts: list[NDArray[np.float32]] = []
     try:
-        with soundfile.SoundFile(path) as sound:
+        with opened(path) as sound:
             if sound.frames > MOST_SECONDS * sound.samplerate:
                 raise BadInput(f"The recording is longer than {MOST_SECONDS // 3600} hours; cut it.")
             stream = soxr.ResampleStream(sound.samplerate, RATE, 1, dtype="float32")

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 from studio.catalog import Model
 from studio.engines.base import Device, engines
+from studio.engines.speech_figures import FIGURES, best_first, told
 from studio.engines.speech_graph import products_are_exact, with_products
 from studio.engines.speech_reader import LANGUAGES, Reader
 from studio.engines.speech_script import Piece
@@ -25,12 +26,21 @@ from studio.settings import Settings
 from studio.types import Draft, Job, Kind, Progress
 
 SAMPLE_RATE = 24_000
-VOICES = ("jf_alpha", "jf_gongitsune", "jf_nezumi", "jf_tebukuro", "jm_kumo")
+_KINDS = {
+    "jf_alpha": "woman", "jf_gongitsune": "woman", "jf_nezumi": "woman", "jf_tebukuro": "woman", "jm_kumo": "man"
+}  # fmt: skip
+VOICES = best_first(_KINDS)
 
 
 @dataclass(frozen=True)
 class SpeechOptions:
-    voice: str = option("jm_kumo", "Voice", choices=VOICES, hint="jm_… is a man, jf_… are women")
+    voice: str = option(
+        VOICES[0],
+        "Voice",
+        choices=VOICES,
+        labels=told({voice: _KINDS[voice] for voice in VOICES}),
+        hint=FIGURES,
+    )
     language: str = option("en-us", "Language", choices=tuple(LANGUAGES))
     speed: float = option(1.0, "Speed", low=0.5, high=2.0, step=0.05)
     cast: str = option("", "Speakers", hint="Anna=jf_alpha, Ben=jm_kumo: then lines such as “Anna: Hello.”")

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from studio.errors import BadInput
+from studio.recordings import opened
 
 if TYPE_CHECKING:
     import numpy as np
@@ -70,7 +71,7 @@ def decode(path: Path) -> Floats:
     import soxr
 
     try:
-        with soundfile.SoundFile(path) as file:
+        with opened(path) as file:
             rate = file.samplerate
             samples = file.read(
                 min(file.frames, _LONGEST // RATE * rate), dtype="float32", always_2d=True

@@ -42,9 +42,10 @@ MEDIA: dict[str, Media] = {
     "wav": Media("audio/wav", "wav", SOUND),
     "mp3": Media("audio/mpeg", "mp3", SOUND),
     "flac": Media("audio/flac", "flac", SOUND),
+    "opus": Media("audio/mp4", "m4a", SOUND),
     "mp4": Media("video/mp4", "mp4", ("video", "image")),  # of pictures: the way between two prompts
 }
-ALSO_CALLED = {"jpg": "jpeg", "markdown": "md", "text": "txt", "htm": "html"}
+ALSO_CALLED = {"m4a": "opus", "jpg": "jpeg", "markdown": "md", "text": "txt", "htm": "html"}
 MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 
 
@@ -183,6 +184,12 @@ def _flac(payload: Sound) -> bytes:
     return _sound(payload, "FLAC", "PCM_16")
 
 
+def _opus(payload: Sound) -> bytes:
+    from studio.provenance.encode_opus import opus
+
+    return opus(payload)
+
+
 def _mp4(payload: Any) -> bytes:
     if isinstance(payload, list):
         from studio.provenance.encode_film import film
@@ -213,6 +220,7 @@ ENCODERS: dict[str, Callable[[Any], bytes]] = {
     "audio/wav": _wav,
     "audio/mpeg": _mp3,
     "audio/flac": _flac,
+    "audio/mp4": _opus,
     "video/mp4": _mp4,
 }
 

@@ -128,7 +128,7 @@ def _mp4(data: bytes) -> Frame | None:
 
 def unbound(data: bytes, media_type: str) -> bytes:
     """What C2PA's own hash leaves out beside the store: in MP4 the boxes ftyp and mfra (C2PA 2.4, 18.7)."""
-    if media_type != "video/mp4":
+    if media_type not in ("audio/mp4", "video/mp4"):
         return b""
     return b"".join(data[at:end] for kind, at, end in _mp4_boxes(data) if kind in (b"ftyp", b"mfra"))
 
@@ -169,5 +169,6 @@ FINDERS: dict[str, Callable[[bytes], Frame | None]] = {
     "audio/wav": _riff,
     "audio/mpeg": _id3,
     "audio/flac": _id3,
+    "audio/mp4": _mp4,
     "video/mp4": _mp4,
 }

@@ -19,7 +19,7 @@ MEDIA: dict[str, tuple[str, str]] = {
     ".txt": ("text", "text/plain"), ".md": ("text", "text/markdown"), ".html": ("text", "text/html"),
     ".png": ("image", "image/png"), ".jpg": ("image", "image/jpeg"), ".jpeg": ("image", "image/jpeg"),
     ".webp": ("image", "image/webp"), ".svg": ("image", "image/svg+xml"), ".wav": ("sound", "audio/wav"), ".flac": ("sound", "audio/flac"),
-    ".mp3": ("sound", "audio/mpeg"), ".ogg": ("sound", "audio/ogg"),
+    ".mp3": ("sound", "audio/mpeg"), ".ogg": ("sound", "audio/ogg"), ".m4a": ("sound", "audio/mp4"),
 }  # fmt: skip
 MAX_ITEMS = 50_000
 

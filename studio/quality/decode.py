@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from studio.drawings import read_drawing
 from studio.errors import BadInput
+from studio.recordings import opened
 from studio.types import Sound
 
 if TYPE_CHECKING:
@@ -161,13 +162,15 @@ def read_sound(path: Path) -> Sound:
     import soundfile
 
     try:
-        with soundfile.SoundFile(path) as file:
+        with opened(path) as file:
             if file.frames * file.channels > MAX_SAMPLES:
                 raise BadInput(f"{path.name} is too long to be judged at once; cut it into parts.")
             samples: Any = file.read(dtype="float32", always_2d=True)
             rate = int(file.samplerate)
     except (soundfile.LibsndfileError, OSError) as error:
-        raise BadInput(f"{path.name} cannot be read as sound; give a WAV, FLAC, MP3 or OGG file.") from error
+        raise BadInput(
+            f"{path.name} cannot be read as sound; give a WAV, FLAC, MP3, M4A or OGG file."
+        ) from error
     if not np.isfinite(samples).all():
         raise BadInput(f"{path.name} holds samples that are no numbers; make it again.")
     return Sound(samples, rate)

@@ -1,6 +1,6 @@
 """Files from outside: judged by their content, never by their name, and read whole before anything else is.
 
-Pictures are PNG, JPEG or WebP; sounds WAV, FLAC, OGG or MP3; scripts UTF-8 text. Whatever else comes in is
+Pictures are PNG, JPEG or WebP; sounds WAV, FLAC, OGG, M4A or MP3; scripts UTF-8 text. Whatever else comes in is
 refused with one sentence that says what to do.
 """
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from studio.errors import BadInput
 from studio.pictures import decode, short, upright
+from studio.recordings import opened
 from studio.safety.limits import bad_character
 from studio.safety.names import safe_join as safe_join
 from studio.safety.names import safe_name as safe_name
@@ -44,13 +45,14 @@ KNOWN: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\x1f\x8b", "a gzip archive"),
     (4, b"ftypavif", "an AVIF picture"),
     (4, b"ftyphei", "a HEIC picture"),
+    (4, b"ftypM4A ", "M4A"),
     (4, b"ftyp", "an MP4 film or sound"),
     (0, b"\x1aE\xdf\xa3", "a WebM or Matroska film"),
     (0, b"\x7fELF", "a program"),
     (0, b"MZ", "a program"),
 )
 PICTURES = ("PNG", "JPEG", "WebP")
-SOUNDS = ("WAV", "FLAC", "OGG", "MP3")
+SOUNDS = ("WAV", "FLAC", "OGG", "M4A", "MP3")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ def check_sound(path: Path, settings: Settings) -> SoundFile:
     found = _recognise(path, settings, SOUNDS, "sound")
     frames = 0
     try:
-        with soundfile.SoundFile(path) as sound:
+        with opened(path) as sound:
             rate, channels = sound.samplerate, sound.channels
             if not 1 <= channels <= MAX_CHANNELS or not 4_000 <= rate <= 384_000:
                 raise BadInput(

@@ -9,7 +9,7 @@ import gradio as gr
 
 from studio.service import Studio
 from studio.types import Brief
-from studio.ui.controls import SEED_HINT, follow_model, forms, model_choice
+from studio.ui.controls import SEED_HINT, SOUND_FORMATS, follow_model, forms, model_choice
 from studio.ui.desk import Desk, Visitor
 from studio.ui.tabs import Room, read_seed
 
@@ -30,7 +30,7 @@ def audio_tab(studio: Studio, visitor: Visitor, secret: str) -> Room:
             speak = gr.Button("Speak", variant="primary", elem_id="speech-create")
             gr.Examples([[one] for one in EXAMPLES], [script], label="Examples", api_visibility="private")
             with gr.Row():
-                format_ = gr.Radio(["wav", "mp3", "flac"], value="wav", label="File format")
+                format_ = gr.Radio(SOUND_FORMATS, value="wav", label="File format")
                 seed = gr.Textbox(
                     label="Seed", info=SEED_HINT, max_length=12, elem_id="speech-seed", visible=False
                 )

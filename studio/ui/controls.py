@@ -22,6 +22,7 @@ FREE = ""  # the choice "no template"
 MOST_SLOTS = 6
 MOST_STOPS = 10_000
 """A slider with more is no help: a pixel then moves it by several."""
+SOUND_FORMATS = ["wav", "mp3", "flac", ("opus (m4a)", "opus")]
 SEED_HINT = "Empty draws a new one; the same seed repeats a result."
 
 
@@ -147,7 +148,8 @@ def _component(one: Field[Any], hint: Any, value: Any) -> Any:
     low, high, default = meta.get("low"), meta.get("high"), cast(Any, one.default)
     if meta.get("choices"):
         kind_of = gr.Radio if len(meta["choices"]) <= 8 else gr.Dropdown
-        return kind_of(list(meta["choices"]), **common)
+        labels = meta.get("labels") or {}
+        return kind_of([(labels.get(choice, choice), choice) for choice in meta["choices"]], **common)
     if kind is bool:
         return gr.Checkbox(**common)
     if kind in (int, float) and low is not None and high is not None and default is not None:

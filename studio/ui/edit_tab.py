@@ -13,7 +13,7 @@ from studio.engines.base import engines
 from studio.errors import BadInput, NotFound
 from studio.service import Studio
 from studio.types import Asset, Brief, Kind
-from studio.ui.controls import options_form
+from studio.ui.controls import SOUND_FORMATS, options_form
 from studio.ui.desk import QUIET, Desk, Visitor
 from studio.ui.tabs import REMEMBERED, Room
 
@@ -76,7 +76,7 @@ def edit_tab(studio: Studio, visitor: Visitor, secret: str) -> tuple[Room, Slot,
             )  # fmt: skip
             make = gr.Button("Edit", variant="primary", elem_id="edit-create")
             kind = gr.Radio(KINDS, value="speech", label="A recording of yours is", elem_id="edit-kind")
-            format_ = gr.Radio(["wav", "mp3", "flac"], value="wav", label="File format")
+            format_ = gr.Radio(SOUND_FORMATS, value="wav", label="File format")
             form = options_form("edit_speech", engines.lookup("edit_speech").Options)
             gr.Markdown(HONEST, elem_classes="fine")
         with gr.Column(scale=6, min_width=320):

@@ -15,7 +15,15 @@ from studio.library.export import safe_name
 from studio.service import Studio
 from studio.types import Asset, Brief
 from studio.ui import show
-from studio.ui.controls import SEED_HINT, TemplateForm, follow_model, forms, model_choice, template_form
+from studio.ui.controls import (
+    SEED_HINT,
+    SOUND_FORMATS,
+    TemplateForm,
+    follow_model,
+    forms,
+    model_choice,
+    template_form,
+)
 from studio.ui.desk import QUIET, Desk, Visitor
 from studio.ui.tabs import Room, read_seed
 
@@ -64,7 +72,7 @@ def music_tab(studio: Studio, visitor: Visitor, secret: str) -> Room:
             with gr.Row():
                 count = gr.Slider(1, 4, value=1, step=1, label="Candidates", elem_id="music-count")
                 seed = gr.Textbox(label="Seed", info=SEED_HINT, max_length=12, elem_id="music-seed")
-            format_ = gr.Radio(["wav", "mp3", "flac"], value="wav", label="File format")
+            format_ = gr.Radio(SOUND_FORMATS, value="wav", label="File format")
             choice, models = model_choice(studio, "music")
             options = forms(models, "music-options")
             follow_model(choice, models, options)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from pathlib import Path
+from statistics import mean
 
 import pytest
 
-from studio.bench.speech_study import BEGIN, END, RESULT, VOICES, Row, read, sentences, show, table
+from studio.bench.speech_study import BEGIN, END, VOICES, sentences, show, table
+from studio.engines.speech_figures import RESULT, Row, best_first, read, told
 from studio.engines.speech_kokoro import VOICES as KOKORO
+from studio.engines.speech_kokoro import SpeechOptions
 from studio.engines.speech_text import normalise
 from studio.settings import ROOT
 
@@ -71,3 +75,20 @@ def test_the_table_is_put_in_its_place(tmp_path: Path) -> None:
     rows = [Row("x", 1, 10, 0, 0, [3.3], [-16.0])]
     show(rows, guide)
     assert guide.read_text("utf-8") == f"Before.\n{BEGIN}{table(rows)}{END}\nAfter.\n"
+
+
+def test_voices_are_offered_best_first_with_their_figures() -> None:
+    rows = {row.voice: row for row in read(RESULT)}
+    reached = [rows[voice].reached for voice in KOKORO]
+    assert reached == sorted(reached, reverse=True) and rows[SpeechOptions().voice].reached
+    assert SpeechOptions().voice == KOKORO[0]
+    labels = {one.name: one.metadata["labels"] for one in fields(SpeechOptions)}["voice"]
+    assert list(labels) == list(KOKORO)
+    for voice in KOKORO:
+        assert ("recommended" in labels[voice]) is rows[voice].reached
+        assert f"DNSMOS {mean(rows[voice].dnsmos):.2f}" in labels[voice]
+
+
+def test_a_voice_that_nobody_measured_comes_last_and_says_so() -> None:
+    assert best_first(["nobody", "joe", "jm_kumo"]) == ("jm_kumo", "joe", "nobody")
+    assert told({"nobody": "a child"}) == {"nobody": "nobody, a child (not measured)"}

@@ -25,7 +25,7 @@ from studio.settings import Settings
 
 READERS = Path(__file__).parent.parent / "readers"
 # What the other implementations read as well.
-SHARED = ("md", "txt", "html", "png", "jpeg", "webp", "wav", "mp3", "flac")
+SHARED = ("md", "txt", "html", "png", "jpeg", "webp", "wav", "mp3", "flac", "opus")
 NAMES = [*SHARED, "mp4", "edit"]
 
 
@@ -97,7 +97,7 @@ def test_a_third_implementation_agrees_on_pictures(files):
 
 # --- Metadata of files as they leave: labelled and then signed ------------------------------------
 
-TAGGED = ("png", "jpeg", "webp", "wav", "mp3", "flac", "mp4")
+TAGGED = ("png", "jpeg", "webp", "wav", "mp3", "flac", "opus", "mp4")
 
 
 def test_exiftool_reads_the_tags_of_sealed_files(files):
@@ -113,8 +113,8 @@ def test_exiftool_reads_the_tags_of_sealed_files(files):
             assert f'"ProduceID":"{files.ids[name]}"' in told
 
 
-@pytest.mark.parametrize("name", ["png", "jpeg", "webp", "wav", "mp3", "flac", "mp4", "md", "html"])
+@pytest.mark.parametrize("name", ["png", "jpeg", "webp", "wav", "mp3", "flac", "opus", "mp4", "md", "html"])
 def test_a_parser_of_raw_bytes_finds_the_label_of_sealed_files(files, name):
-    label = raw_aigc("markdown" if name == "md" else name, files.paths[name].read_bytes())
+    label = raw_aigc({"md": "markdown", "opus": "mp4"}.get(name, name), files.paths[name].read_bytes())
     assert tuple(label) == GB_NAMES
     assert (label["Label"], label["ProduceID"]) == ("1", files.ids[name])

@@ -280,8 +280,9 @@ def long_wav() -> bytes:
     ("data", "why"),
     [
         (b"", "empty"),
-        (picture(), "it is PNG; save it as WAV, FLAC, OGG or MP3"),
-        (b"\0\0\0\x20ftypM4A " + b"\0" * 20, "an MP4 film or sound"),
+        (picture(), "it is PNG; save it as WAV, FLAC, OGG, M4A or MP3"),
+        (b"\0\0\0\x20ftypmp42" + b"\0" * 20, "an MP4 film or sound"),
+        (b"\0\0\0\x20ftypM4A " + b"\0" * 20, "damaged"),
         (b"RIFF\x24\0\0\0WAVE", "damaged"),
         (b"fLaC" + b"\xff" * 60, "damaged"),
         (b"OggS" + b"\xff" * 60, "damaged"),
