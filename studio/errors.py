@@ -3,6 +3,8 @@
 Anything that is not a `StudioError` is a bug: the UI and the CLI show it as one.
 """
 
+import errno
+
 
 class StudioError(Exception):
     """Base of all errors that are shown as they stand."""
@@ -50,3 +52,8 @@ class Cancelled(StudioError):
 
 class WorkerLost(StudioError):
     """The process that ran the model died; the studio itself stays up."""
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether the system refused a write for want of room. (Safetensors says so in words only.)"""
+    return getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error)

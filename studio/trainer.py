@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from studio.errors import OutOfMemory, StudioError
+from studio.errors import OutOfMemory, StorageFull, StudioError, is_disk_full
 from studio.forge.base import recipes
 from studio.forge.runs import Request, Run, RunState, Status, read_run, write_status
 from studio.forge.track import Track
@@ -51,14 +51,24 @@ def main(folder: Path, *, measure: bool = False) -> int:
 
 
 def carry_out(request: Request, track: Track) -> Path:
-    """Run the recipe here and now; the folder of its result. Raises StudioError."""
+    """Run the recipe here and now; the folder of its result. Raises StudioError.
+
+    Diary, curve, samples and result are written all along, so a full disk is told here for all of them.
+    """
     recipe = recipes.lookup(request.recipe)
     options: Any = read_options(recipe.Options, request.options)
     if request.threads:
         import torch
 
         torch.set_num_threads(request.threads)
-    return recipe().run(Path(request.data), options, track)
+    try:
+        return recipe().run(Path(request.data), options, track)
+    except Exception as error:
+        if not is_disk_full(error):
+            raise
+        raise StorageFull(
+            "The disk is full: free some space and resume; the training goes on from its newest checkpoint."
+        ) from error
 
 
 def _ended(run: Run, track: Track) -> Status:

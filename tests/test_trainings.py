@@ -14,10 +14,11 @@ from typing import Any
 
 import pytest
 
-from studio.errors import BadInput, NotFound, StudioError
-from studio.forge.runs import Run, command, differences
-from studio.forge.track import read_curve
+from studio.errors import BadInput, NotFound, StorageFull, StudioError
+from studio.forge.runs import Request, Run, command, differences
+from studio.forge.track import Track, read_curve
 from studio.settings import Settings
+from studio.trainer import carry_out
 from studio.trainings import Trainings
 
 ROOT = Path(__file__).parent.parent
@@ -196,6 +197,21 @@ def test_what_goes_wrong_is_one_sentence(
     run = finish(door, "bad")
     assert run.status.state == "failed" and words in run.status.error
     assert ("KeyError" in (run.folder / "trainer.log").read_text()) == (wrong == "fault")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the device that is always full")
+def test_a_disk_that_fills_up_is_told_and_the_run_goes_on_once_there_is_room(
+    outsider: Path, points: Path, tmp_path: Path
+) -> None:
+    request, run = Request("tiny", str(points), {"pause": 0.0}), tmp_path / "run"
+    run.mkdir()
+    (run / "drawn-0000004.png").symlink_to("/dev/full")
+    with pytest.raises(StorageFull, match="The disk is full: free some space and resume") as caught:
+        carry_out(request, Track(run, listen=lambda line: None))
+    assert len(str(caught.value).splitlines()) == 1
+    (run / "drawn-0000004.png").unlink()
+    line = carry_out(request, Track(run, resume=True, listen=lambda line: None))
+    assert (line / "done.txt").is_file() and read_curve(run)["valid/loss"][-1][0] == 40
 
 
 def test_what_cannot_work_is_refused_at_once(opened: Callable[[], Trainings], points: Path) -> None:

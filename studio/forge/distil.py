@@ -20,8 +20,8 @@ import numpy as np
 from studio.errors import BadInput
 from studio.forge.base import recipes
 from studio.forge.captions import STYLES
-from studio.forge.loop import LoopOptions, Rows, Task, train
-from studio.forge.parts import load_part
+from studio.forge.loop import Rows, Task, train
+from studio.forge.parts import OverLatents, load_part, load_pictures
 from studio.forge.pictures import CAPTIONS, PictureData
 from studio.forge.pretrain_autoencoder import grid
 from studio.forge.pretrain_diffusion import encode_all
@@ -38,7 +38,7 @@ SHOWN = 24
 
 
 @dataclass(frozen=True)
-class DistilOptions(LoopOptions):
+class DistilOptions(OverLatents):
     teacher: str = option("", "Teacher", hint="Folder of a transformer, or of a whole pipeline")
     autoencoder: str = option("", "Autoencoder", hint="Folder; empty: the one of the teacher's pipeline")
     student_steps: int = option(4, "Student's steps", low=1, high=4)
@@ -49,7 +49,6 @@ class DistilOptions(LoopOptions):
     learning_rate: float = option(3e-4, "Learning rate", low=0.0, high=1.0)
     warmup_steps: int = option(50, "Warm-up steps", low=0, high=100_000)
     ema: float = option(0.999, "Averaging (EMA)", low=0.0, high=0.99999, advanced=True)
-    show_every: int = option(5, "Show every (epochs)", low=1, high=100_000, advanced=True)
 
 
 @recipes.register
@@ -71,7 +70,7 @@ class Distil:
         autoencoder = load_part(Autoencoder, coder, "autoencoder", "pretrain_autoencoder").eval()
         student = copy.deepcopy(teacher).requires_grad_(True)
         student.save_config(track.folder)
-        task = DistilTask(PictureData(data), student, teacher, autoencoder, options)
+        task = DistilTask(load_pictures(data), student, teacher, autoencoder, options)
         if not train(task, options, track).finished:
             return track.folder
         report = task.compare(student.eval())

@@ -15,8 +15,8 @@ import numpy as np
 
 from studio.forge.base import recipes
 from studio.forge.captions import STYLES
-from studio.forge.loop import LoopOptions, Rows, Task, train
-from studio.forge.parts import load_part
+from studio.forge.loop import Rows, Task, train
+from studio.forge.parts import OverLatents, load_part, load_pictures
 from studio.forge.pictures import CAPTIONS, PictureData
 from studio.forge.pretrain_autoencoder import grid
 from studio.forge.pretrain_diffusion import encode_all
@@ -30,8 +30,7 @@ R1_EVERY = 16
 
 
 @dataclass(frozen=True)
-class GanOptions(LoopOptions):
-    autoencoder: str = option("", "Autoencoder", hint="Folder that pretrain_autoencoder wrote")
+class GanOptions(OverLatents):
     epochs: int = option(200, "Epochs", low=1, high=100_000)
     batch_size: int = option(64, "Batch size", low=2, high=65_536)
     learning_rate: float = option(1e-3, "Learning rate", low=0.0, high=1.0)
@@ -42,7 +41,6 @@ class GanOptions(LoopOptions):
     ema: float = option(0.998, "Averaging (EMA)", low=0.0, high=0.99999, advanced=True)
     r1: float = option(1.0, "R1 penalty", low=0.0, high=1000.0, advanced=True)
     width: int = option(192, "Width", low=16, high=1024)
-    show_every: int = option(5, "Show every (epochs)", low=1, high=100_000, advanced=True)
 
 
 @recipes.register
@@ -65,7 +63,7 @@ class Gan:
         ).eval()
         model = StyleGenerator(latent=autoencoder.config.latent, width=options.width)
         model.save_config(track.folder)
-        if train(GanTask(PictureData(data), model, autoencoder, options), options, track).finished:
+        if train(GanTask(load_pictures(data), model, autoencoder, options), options, track).finished:
             model.save_pretrained(track.folder / "generator")
         return track.folder / "generator"
 

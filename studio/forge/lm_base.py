@@ -6,7 +6,6 @@ transformers. What is *not* here: models that bring code of their own, and pickl
 
 from __future__ import annotations
 
-import errno
 import json
 import shutil
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from studio.catalog import Catalog
-from studio.errors import ModelBroken, ModelMissing, NotFound, StorageFull
+from studio.errors import ModelBroken, ModelMissing, NotFound, StorageFull, is_disk_full
 from studio.forge.gguf_read import GgufModel
 from studio.forge.lm_record import Lineage, read_lineage
 from studio.formats import PICKLE_SUFFIXES, check_weights
@@ -72,7 +71,7 @@ def save_model(model: Any, tokenizer: Any, lineage: Lineage, folder: Path) -> No
         _write_model(model, tokenizer, lineage, part)
     except (OSError, SafetensorError) as error:
         shutil.rmtree(part, ignore_errors=True)
-        if getattr(error, "errno", None) != errno.ENOSPC and "No space left" not in str(error):
+        if not is_disk_full(error):
             raise
         raise StorageFull(
             f"The disk is full: free some space and resume; {folder.name} was not written."

@@ -1,12 +1,16 @@
-"""Trained parts of picture models, loaded from a folder on this machine: no hub, no pickle, in 32 bit."""
+"""What picture recipes begin from: their data, and trained parts from a folder on this machine (no hub, no pickle)."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from studio.errors import BadInput
+from studio.forge.loop import LoopOptions
+from studio.forge.pictures import PictureData
 from studio.formats import check_weights
+from studio.options import option
 
 if TYPE_CHECKING:
     from diffusers.models.modeling_utils import ModelMixin
@@ -15,8 +19,28 @@ Part = TypeVar("Part", bound="ModelMixin")
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 
 
+@dataclass(frozen=True)
+class OverLatents(LoopOptions):
+    """What recipes share that learn over the latents of an autoencoder and show what they draw."""
+
+    autoencoder: str = option("", "Autoencoder", hint="Folder that pretrain_autoencoder wrote")
+    show_every: int = option(5, "Show every (epochs)", low=1, high=100_000, advanced=True)
+
+
+def load_pictures(folder: Path) -> PictureData:
+    """The picture data in `folder`. Raises ModelMissing, and BadInput without pictures to learn from and to test with."""
+    data = PictureData(folder)
+    for split, purpose in (("train", "to learn from"), ("unseen", "to test with")):
+        if not len(data.indices(split)):
+            raise BadInput(
+                f"{folder.name} holds {len(data.records)} pictures and none of them {purpose}; build it from more "
+                "(python -m studio.forge.pictures)."
+            )
+    return data
+
+
 def load_part(cls: type[Part], folder: str | Path, option: str, recipe: str) -> Part:
-    """The model of `cls` that `recipe` wrote into `folder`, as the option `option` names it.
+    """The model of `cls`, in 32 bit, that `recipe` wrote into `folder`, as the option `option` names it.
 
     Raises BadInput for no folder, one that holds no such model, or weights that do not fit it, and ModelBroken
     for weights that are damaged or no safetensors. (A name that is no folder is never asked of a hub.)

@@ -14,6 +14,7 @@ import numpy as np
 
 from studio.forge.base import recipes
 from studio.forge.loop import LoopOptions, Rows, Task, train
+from studio.forge.parts import load_pictures
 from studio.forge.pictures import CAPTIONS, PictureData
 from studio.forge.track import Track
 from studio.options import option
@@ -47,7 +48,7 @@ class PretrainAlign:
         torch.manual_seed(options.seed)
         model = Aligner()
         model.save_config(track.folder)
-        if train(AlignTask(PictureData(data), model), options, track).finished:
+        if train(AlignTask(load_pictures(data), model), options, track).finished:
             model.save_pretrained(track.folder / "align")
         return track.folder / "align"
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from studio.forge.base import recipes
 from studio.forge.loop import LoopOptions, Rows, Task, train
-from studio.forge.parts import load_part
+from studio.forge.parts import load_part, load_pictures
 from studio.forge.pictures import PictureData
 from studio.forge.track import Track
 from studio.options import option
@@ -58,7 +58,7 @@ class PretrainAutoencoder:
             else Autoencoder(latent=options.latent)
         )
         model.save_config(track.folder)
-        task = AutoencoderTask(PictureData(data), model, options)
+        task = AutoencoderTask(load_pictures(data), model, options)
         outcome = train(task, options, track)
         if outcome.finished:
             if not options.freeze_encoder:

@@ -14,8 +14,8 @@ import numpy as np
 
 from studio.forge.base import recipes
 from studio.forge.captions import STYLES
-from studio.forge.loop import LoopOptions, Rows, Task, train
-from studio.forge.parts import load_part
+from studio.forge.loop import Rows, Task, train
+from studio.forge.parts import OverLatents, load_part, load_pictures
 from studio.forge.pictures import CAPTIONS, PictureData
 from studio.forge.pretrain_autoencoder import grid
 from studio.forge.track import Track
@@ -31,8 +31,7 @@ NO_STYLE = 0.15
 
 
 @dataclass(frozen=True)
-class DiffusionOptions(LoopOptions):
-    autoencoder: str = option("", "Autoencoder", hint="Folder that pretrain_autoencoder wrote")
+class DiffusionOptions(OverLatents):
     epochs: int = option(200, "Epochs", low=1, high=100_000)
     batch_size: int = option(64, "Batch size", low=1, high=65_536)
     warmup_steps: int = option(100, "Warm-up steps", low=0, high=100_000)
@@ -40,7 +39,6 @@ class DiffusionOptions(LoopOptions):
     width: int = option(192, "Width", low=32, high=2048)
     depth: int = option(8, "Layers", low=1, high=48)
     heads: int = option(6, "Heads", low=1, high=32)
-    show_every: int = option(5, "Show every (epochs)", low=1, high=100_000, advanced=True)
     start_from: str = option("", "Start from", hint="Folder of a transformer whose weights to begin with")
 
 
@@ -66,7 +64,7 @@ class PretrainDiffusion:
             shape = {"width": options.width, "depth": options.depth, "heads": options.heads}
             model = StickerTransformer(latent=autoencoder.config.latent, **shape)
         model.save_config(track.folder)
-        task = DiffusionTask(PictureData(data), model, autoencoder, options)
+        task = DiffusionTask(load_pictures(data), model, autoencoder, options)
         if train(task, options, track).finished:
             model.save_pretrained(track.folder / "transformer")
         return track.folder / "transformer"

@@ -17,7 +17,7 @@ import numpy as np
 
 from studio.forge.base import recipes
 from studio.forge.loop import LoopOptions, Rows, Task, train
-from studio.forge.parts import load_part
+from studio.forge.parts import load_part, load_pictures
 from studio.forge.pictures import SOURCES, PictureData, artwork, concepts, flatten
 from studio.forge.pretrain_autoencoder import psnr
 from studio.forge.track import Track
@@ -70,7 +70,7 @@ class PretrainUpscaler:
         if options.start_from:
             model = load_part(Upscaler, options.start_from, "start_from", "pretrain_upscaler")
         model.save_config(track.folder)
-        task = UpscalerTask(PictureData(data), model, autoencoder)
+        task = UpscalerTask(load_pictures(data), model, autoencoder)
         if train(task, options, track).finished:
             model.save_pretrained(track.folder / "upscaler")
         return track.folder / "upscaler"

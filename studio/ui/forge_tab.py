@@ -34,6 +34,21 @@ OWN_FORMAT = (
 )
 MOST_GPUS = 8
 
+# What people come for stands first, language before pictures; then whatever else there is, by name.
+FIRST = (
+    "finetune_lm",
+    "harden_lm",
+    "prune",
+    "pretrain_lm",
+    "finetune_diffusion",
+    "distil",
+    "pretrain_diffusion",
+)
+WORDS = {
+    "lm": "language model", "prune": "prune language model", "diffusion": "picture model",
+    "distil": "distil picture model", "align": "picture judge", "tune": "melodies", "gan": "GAN of pictures",
+}  # fmt: skip
+
 
 class ForgeTab:
     """The asking side on the left, one run on the right, runs side by side below."""
@@ -47,8 +62,8 @@ class ForgeTab:
                     "Guided demo: teach a small model a voice in ten minutes", elem_id="forge-demo", size="md"
                 )
                 self.recipe = gr.Radio(
-                    [(_title(name), name) for name in recipes], label="Recipe", elem_id="forge-recipe",
-                    elem_classes="chips",
+                    [(_title(name), name) for name in sorted(recipes, key=_place)], label="Recipe",
+                    elem_id="forge-recipe", elem_classes="chips",
                 )  # fmt: skip
                 self.about = gr.HTML(show.empty(*CHOOSE), elem_id="forge-about")
                 self.path = gr.Textbox(
@@ -179,8 +194,11 @@ def _line(
     return forge_view.command(line)
 
 
+def _place(recipe: str) -> tuple[int, str]:
+    return (FIRST.index(recipe), "") if recipe in FIRST else (len(FIRST), recipe)
+
+
 def _title(recipe: str) -> str:
     """ "finetune_lm" as people read it."""
-    words = {"lm": "language model", "gan": "GAN"}
-    named = " ".join(words.get(word, word) for word in recipe.split("_"))
+    named = " ".join(WORDS.get(word, word) for word in recipe.split("_"))
     return named[:1].upper() + named[1:]

@@ -158,19 +158,15 @@ def _value(value: Any) -> str:
 
 
 def data(found: Data) -> str:
-    """Counts, licence, the first examples, then every row that cannot be used with its line."""
-    counts: Mapping[str, float] = found.statistics()
+    """Counts and licence in a few lines, every row that cannot be used with its own, the first examples."""
     source = found.source
     licence = (
         f"{source.licence} ({source.name})"
         if source
         else "not said; it is asked for when you publish the result"
     )
-    head = "".join(
-        f'<tr><th scope="row">{name.replace("_", " ").capitalize()}</th><td class="number">{value:g}</td></tr>'
-        for name, value in counts.items()
-    )
-    head += f'<tr><th scope="row">Licence of the data</th><td>{escape(licence)}</td></tr>'
+    rows = (("Rows", _counted(found.statistics())), ("Licence", licence))
+    head = "".join(f'<tr><th scope="row">{name}</th><td>{escape(told)}</td></tr>' for name, told in rows)
     shown = "".join(
         f'<tr><td class="fine number">{escape(_place(one.where))}</td><td dir="auto">{_example(one.prompt, one.text)}</td></tr>'
         for one in found.preview(SHOWN_EXAMPLES)
@@ -189,6 +185,20 @@ def data(found: Data) -> str:
         f'<section class="sheet"><h3>What is in the data</h3><table>{head}</table>{trouble}'
         f"<h3>First examples</h3><table>{shown}</table></section>"
     )
+
+
+def _counted(counts: Mapping[str, float]) -> str:
+    """ "30 examples of 34 to 44 words, 1,146 in all; 2 bad rows, 1 duplicate": what is zero is left out."""
+    told = (
+        f"{counts['examples']:,g} examples of {counts['words_shortest']:g} to {counts['words_longest']:g} words, "
+        f"{counts['words']:,g} in all"
+    )
+    wrong = [
+        f"{counts[name]:,g} {name.replace('_', ' ')}"
+        for name in ("empty_rows", "bad_rows", "duplicates")
+        if counts[name]
+    ]
+    return "; ".join((told, ", ".join(wrong) or "none empty, bad or repeated"))
 
 
 def _place(where: str) -> str:

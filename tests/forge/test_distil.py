@@ -54,6 +54,7 @@ def pipeline(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "pipeline"
 
 
+@pytest.mark.recipe("distil")
 def test_the_student_comes_nearer_to_the_teacher_and_draws_in_the_pipeline(
     data: Path, pipeline: Path, tmp_path: Path
 ) -> None:

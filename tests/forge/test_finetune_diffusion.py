@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import json
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageDraw
 
+from studio.catalog import Model
+from studio.engines.devices import cpu
+from studio.engines.image_diffusers import Diffusers
 from studio.errors import BadInput, ModelBroken
 from studio.forge.finetune_diffusion import FinetuneDiffusion, PictureOptions
 from studio.forge.track import Track, read_curve
 from studio.options import read_options
+from studio.settings import Settings
+from studio.types import Brief, Draft, Job
 
 sys.path.append(str(Path(__file__).parents[1] / "engines"))
 from tiny_diffusion import save_tiny_pipeline  # noqa: E402
@@ -43,9 +50,10 @@ def run(data: Path, folder: Path, base: Path, lines: list[str] | None = None, **
     )
 
 
-def test_stable_diffusion_learns_and_its_lora_loads_in_the_pipeline(pictures: Path, tmp_path: Path) -> None:
-    from diffusers import StableDiffusionPipeline
-
+@pytest.mark.recipe("finetune_diffusion")
+def test_stable_diffusion_learns_and_its_lora_draws_in_the_image_engine(
+    pictures: Path, tmp_path: Path
+) -> None:
     base = save_tiny_pipeline(tmp_path / "base")
     lines: list[str] = []
     result = run(pictures, tmp_path / "run", base, lines)
@@ -53,20 +61,25 @@ def test_stable_diffusion_learns_and_its_lora_loads_in_the_pipeline(pictures: Pa
     report = json.loads((tmp_path / "run" / "report.json").read_text())
     assert min(value for _, value in curve) < curve[0][1]
     assert report["loss_after"] < report["loss_before"] and "Held-out loss" in lines[-1]
-    pipeline = StableDiffusionPipeline.from_pretrained(
-        base, safety_checker=None, requires_safety_checker=False
-    )
-    pipeline.set_progress_bar_config(disable=True)
+    (tmp_path / "discs").symlink_to(result, target_is_directory=True)  # where a published LoRA lies
+    settings = Settings(home=tmp_path / "home", checkpoints=tmp_path, device="cpu")
+    entry = Model(
+        name="tiny", kind="image", engine="image_diffusers", title="Tiny", summary="", licence="MIT",
+        licence_url="", commercial="yes", revision="1", memory_mb=10, folder=base,
+    )  # fmt: skip
+    engine = Diffusers(entry, cpu(), settings)
+    engine.load()
 
-    def draw() -> torch.Tensor:
-        rng = torch.Generator().manual_seed(0)
-        return torch.tensor(
-            pipeline("a red disc", num_inference_steps=2, generator=rng, output_type="np").images
-        )
+    def draw(**options: Any) -> np.ndarray:
+        brief = Brief("image", "a red disc", options={"steps": 2} | options, seed=5)
+        job = Job("j1", brief, "me", "running", datetime.now(UTC))
+        (draft,) = [step for step in engine.generate(job) if isinstance(step, Draft)]
+        return np.asarray(draft.payload)
 
     before = draw()
-    pipeline.load_lora_weights(str(result), weight_name="pytorch_lora_weights.safetensors")
-    assert not torch.equal(before, draw())
+    assert not np.array_equal(before, draw(lora="discs"))
+    assert np.array_equal(before, draw())
+    engine.close()
     record = json.loads((tmp_path / "run" / "lineage.json").read_text())
     assert record["base"] == [str(base)] and record["data"] == []
 

@@ -6,11 +6,8 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_lm import rows, tiny_folder, write_rows
+from tiny_lm import load_in_engine, rows, tiny_folder, write_rows
 
-from studio.catalog import Model
-from studio.engines.devices import Device
-from studio.engines.transformers_model import load_causal
 from studio.errors import BadInput, ModelBroken, NotFound
 from studio.forge.data import read_data
 from studio.forge.finetune_lm import FinetuneLm, LanguageOptions
@@ -21,7 +18,6 @@ from studio.forge.loop import Stopped
 from studio.forge.loop.checkpoint import newest
 from studio.forge.track import Track, read_curve
 from studio.options import read_options
-from studio.settings import Settings
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +39,7 @@ def quiet(folder: Path, **kinds: Any) -> Track:
     return Track(folder, listen=lambda line: None, **kinds)
 
 
+@pytest.mark.recipe("finetune_lm")
 @pytest.mark.parametrize("method", ["lora", "full"])
 def test_the_loss_falls_and_the_result_loads_in_its_engine(
     base: Path, data: Path, tmp_path: Path, method: str
@@ -52,11 +49,7 @@ def test_the_loss_falls_and_the_result_loads_in_its_engine(
     assert curve[-1][1] < curve[0][1]
     report = json.loads((tmp_path / "run" / "report.json").read_text())
     assert report["perplexity_after"] < 0.5 * report["perplexity_before"]
-    entry = Model(
-        name="tiny", kind="text", engine="text_transformers", title="Tiny", summary="", licence="Apache-2.0",
-        licence_url="", commercial="yes", revision="1", memory_mb=10, folder=folder,
-    )  # fmt: skip
-    loaded = load_causal(entry, Device("cpu", "cpu", 4000, 4000), Settings(home=tmp_path))
+    loaded = load_in_engine(folder, tmp_path)
     one = read_data(data).examples[0]
     ids = torch.tensor([loaded.tokenizer.raw(one.prompt)["input_ids"]])
     again = load_base(str(tmp_path / "run")).model

@@ -73,6 +73,7 @@ def test_the_critic_reads_words_style_and_spread() -> None:
     assert not torch.allclose(critic(x[:1].expand_as(x), words, style)[0], base[0])
 
 
+@pytest.mark.recipe("gan")
 def test_the_game_runs_resumes_and_its_generator_loads(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     write_data(tmp_path / "data", 24)

@@ -6,19 +6,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from tiny_lm import load_in_engine
 
 from studio.forge.data import read_data
 from studio.forge.data_rows import Example
-from studio.forge.harden_lm import HardenLm, HardenOptions
+from studio.forge.finetune_lm import trainable
+from studio.forge.harden_lm import HardenLm, HardenOptions, HardenTask
 from studio.forge.lm_attack import Attack, attacked_loss, worst
 from studio.forge.lm_base import load_base
 from studio.forge.lm_noise import noisy, synonyms, with_synonyms, with_typos
-from studio.forge.lm_task import Batch, collate, encode, token_losses
-from studio.forge.track import Track
+from studio.forge.lm_task import Batch, collate, encode, token_logits, token_losses
+from studio.forge.track import Track, read_curve
+from studio.nets.lora import causal
 from studio.options import read_options
 
 
@@ -33,17 +37,53 @@ def batch_of(pairs: Path, taught: Path) -> tuple[Any, Batch]:
     )
 
 
+@pytest.mark.recipe("harden_lm")
 def test_hardening_lowers_the_attacked_loss_and_keeps_the_clean_one(
     pairs: Path, taught: Path, tmp_path: Path
 ) -> None:
     given = {"base": str(taught), "radius": 0.2, "epochs": 4, "learning_rate": 0.002, "method": "full"}
-    HardenLm().run(pairs, read_options(HardenOptions, given), quiet(tmp_path))
+    folder = HardenLm().run(pairs, read_options(HardenOptions, given), quiet(tmp_path))
+    curve = read_curve(tmp_path)["epoch/model"]
+    assert curve[-1][1] < 0.95 * curve[0][1]
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["attacked_loss_before"] > 1.5 * report["clean_loss_before"]  # it was worth hardening
     assert report["attacked_loss_after"] < 0.85 * report["attacked_loss_before"]
     assert report["clean_loss_after"] < 1.03 * report["clean_loss_before"]
     assert {"perplexity_typos_after", "perplexity_synonyms_after"} <= report.keys()
-    load_base(str(tmp_path))  # and it loads
+    assert load_in_engine(folder, tmp_path).tokenizer.chat_template
+
+
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_what_the_start_predicts_stays_while_the_model_learns(pairs: Path, taught: Path, method: str) -> None:
+    base = load_base(str(taught))
+    examples = [encode(base.tokenizer, one, 256) for one in read_data(pairs).examples[:4]]
+    options = read_options(HardenOptions, {"method": method, "taught": 1.0, "clean_share": 0.0})
+    task = HardenTask(trainable(base.model, options), examples, {"train": np.arange(4)}, options)
+    assert task.start is not None
+    batch = task.batch(np.arange(4))
+    before = task.start(batch)
+    torch.testing.assert_close(before, token_logits(causal(task.nets["model"]), batch).softmax(-1))
+    optimizer = torch.optim.Adam([p for p in task.nets["model"].parameters() if p.requires_grad], lr=0.01)
+    for step in range(2):  # the first only moves B, which begins at zero
+        loss = task.loss("model", np.arange(4), torch.Generator(), step)
+        assert loss is not None
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    torch.testing.assert_close(task.start(batch), before)
+    now = token_logits(causal(task.nets["model"]), batch).softmax(-1)
+    assert not torch.allclose(now, before, atol=1e-3)
+
+
+def test_where_nothing_moves_the_start_itself_is_the_best_pupil(pairs: Path, taught: Path) -> None:
+    model, batch = batch_of(pairs, taught)
+    start = token_logits(model, batch).softmax(-1).detach()
+    still = Attack("fgm", radius=0.0, clean_share=0.0, taught=1.0)
+    loss = attacked_loss(model, batch, still, torch.Generator(), start)
+    entropy = -(start * start.log()).sum(-1).mean()
+    torch.testing.assert_close(loss, entropy)
+    loss.backward()
+    assert max(float(one.grad.abs().max()) for one in model.parameters()) < 1e-5
 
 
 @pytest.mark.parametrize("attack", ["fgm", "pgd", "freelb", "neftune", "none"])

@@ -39,6 +39,7 @@ def fell(folder: Path, factor: float) -> bool:
     return curve[-1][1] < factor * curve[0][1]
 
 
+@pytest.mark.recipe("pretrain_autoencoder")
 def test_the_autoencoder_learns_and_loads(autoencoder: Path) -> None:
     from studio.nets.autoencoder import Autoencoder
 
@@ -71,6 +72,7 @@ def test_a_frozen_encoder_keeps_its_latents_while_critic_and_decoder_learn(
     assert "epoch/critic" in read_curve(tmp_path)
 
 
+@pytest.mark.recipe("pretrain_diffusion")
 def test_the_transformer_learns_and_loads(data: Path, autoencoder: Path, tmp_path: Path) -> None:
     from studio.nets.transformer import StickerTransformer
 
@@ -83,6 +85,7 @@ def test_the_transformer_learns_and_loads(data: Path, autoencoder: Path, tmp_pat
     assert out.shape == x.shape and torch.isfinite(out).all()
 
 
+@pytest.mark.recipe("pretrain_align")
 def test_signet_align_learns_and_loads(data: Path, tmp_path: Path) -> None:
     from studio.nets.align import Aligner
 

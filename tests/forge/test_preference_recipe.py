@@ -139,6 +139,7 @@ def choices(tmp_path: Path) -> Path:
     return file
 
 
+@pytest.mark.recipe("preference")
 def test_the_recipe_learns_a_taste_and_says_how_often_it_agrees(choices: Path, tmp_path: Path) -> None:
     lines: list[str] = []
     track = Track(tmp_path / "run", listen=lines.append)

@@ -40,6 +40,7 @@ def quiet(folder: Path) -> Track:
     return Track(folder, listen=lambda line: None)
 
 
+@pytest.mark.recipe("pretrain_lm")
 def test_the_loss_falls_and_the_model_is_published_for_llama_cpp(data: Path, tmp_path: Path) -> None:
     folder = PretrainLm().run(data, options(), quiet(tmp_path / "run"))
     curves = read_curve(tmp_path / "run")

@@ -18,7 +18,7 @@ from studio.forge.prune import Prune, PruneOptions
 from studio.forge.prune_gradual import add_masks, apply_masks, sparsity_at, take_masks_off, update_masks
 from studio.forge.prune_report import Row, front, pareto_svg, table, verdict
 from studio.forge.prune_structure import importance, without_channels, without_heads, without_layers
-from studio.forge.track import Track
+from studio.forge.track import Track, read_curve
 from studio.options import read_options
 from studio.publish import Wish, publish
 from studio.settings import Settings
@@ -40,6 +40,7 @@ def options(taught: Path, **changes: Any) -> PruneOptions:
     return read_options(PruneOptions, given | changes)
 
 
+@pytest.mark.recipe("prune")
 def test_a_smaller_model_recovers_and_is_published(pairs: Path, taught: Path, tmp_path: Path) -> None:
     folder = Prune().run(pairs, options(taught), quiet(tmp_path / "run"))
     rows = {row["step"]: row for row in json.loads((tmp_path / "run" / "pareto.json").read_text())["rows"]}
@@ -48,6 +49,8 @@ def test_a_smaller_model_recovers_and_is_published(pairs: Path, taught: Path, tm
     assert recovered["megabytes"] < 0.8 * start["megabytes"] and small["megabytes"] < recovered["megabytes"]
     assert recovered["speed"] > 0 and rows["only 50% channels"]["tried"]
     assert rows["int8 in PyTorch"]["perplexity"] < 1.2 * recovered["perplexity"]
+    curve = read_curve(tmp_path / "run")["epoch/model"]
+    assert curve[-1][1] < 0.9 * curve[0][1]
     config = load_base(str(folder)).model.config
     assert (config.num_hidden_layers, config.num_key_value_heads, config.intermediate_size) == (2, 2, 96)
     assert (

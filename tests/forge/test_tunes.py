@@ -118,9 +118,14 @@ def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run(data, tmp_path_factory.mktemp("run"), epochs=8, learning_rate=0.02).parent
 
 
-def test_the_recipe_learns(trained: Path) -> None:
+@pytest.mark.recipe("pretrain_tune")
+def test_the_recipe_learns_and_loads(trained: Path) -> None:
+    from studio.nets.tune import TuneModel
+
     curve = read_curve(trained)["valid/loss"]
     assert curve[-1][1] < 0.8 * curve[0][1]
+    net = TuneModel.load(trained / "tune")  # as the Music tab's engine does; with its notes: test_publish_made.py
+    assert net.shape.width == TINY["width"]
 
 
 def test_tunes_of_one_row_do_not_see_each_other(data: Path) -> None:

@@ -92,3 +92,17 @@ def tiny_folder(folder: Path) -> Path:
     tokenizer = tiny_tokenizer()
     save_model(tiny_llama(len(tokenizer)), tokenizer, Lineage(unlisted="tiny"), folder)
     return folder
+
+
+def load_in_engine(folder: Path, home: Path) -> Any:
+    """A trained folder as the studio's engine for models of transformers loads it."""
+    from studio.catalog import Model
+    from studio.engines.devices import Device
+    from studio.engines.transformers_model import load_causal
+    from studio.settings import Settings
+
+    entry = Model(
+        name="tiny", kind="text", engine="text_transformers", title="Tiny", summary="", licence="Apache-2.0",
+        licence_url="", commercial="yes", revision="1", memory_mb=10, folder=folder,
+    )  # fmt: skip
+    return load_causal(entry, Device("cpu", "cpu", 4000, 4000), Settings(home=home))

@@ -11,7 +11,6 @@ A state is written into `….part`, synced, then renamed, so a kill at any momen
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import shutil
@@ -25,7 +24,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, load_model, save_file, save_model
 from torch import nn
 
-from studio.errors import BadInput, ModelBroken, StorageFull
+from studio.errors import BadInput, ModelBroken, StorageFull, is_disk_full
 from studio.forge.loop.optimizers import Both
 
 KEEP = 2
@@ -82,8 +81,7 @@ def save(
         _sync(folder)
     except (OSError, SafetensorError) as error:
         shutil.rmtree(part, ignore_errors=True)
-        full = getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error)
-        if not full:
+        if not is_disk_full(error):
             raise
         kept = newest(folder)
         raise StorageFull(
