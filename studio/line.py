@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from studio.brands import brand_folders
 from studio.catalog import Catalog
 from studio.engines.base import Engine
 from studio.engines.devices import pick_device
@@ -65,7 +66,7 @@ class Line:
         if self.library.made(job.id) == job.brief.count:  # finished just before the studio stopped
             yield from self.library.search(job=job.id, limit=job.brief.count)
             return
-        request = resolve(job.brief, self.catalog, self.templates)
+        request = resolve(job.brief, self.catalog, self.templates, brand_folders(self.settings))
         brief, model = request.brief, request.model
         parents, paths = self._inputs(brief)
         works = [(one.id, one.credential.licence) for one in parents] + _given(request, len(parents))

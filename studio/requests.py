@@ -5,9 +5,11 @@ Both ends use it: the page to refuse at once what cannot work, the worker to do 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 
+from studio.brands import read_brand
 from studio.catalog import Catalog, Model
 from studio.engines.base import Engine, engines
 from studio.errors import BadInput, ModelMissing, NotFound
@@ -23,7 +25,7 @@ TIMED = ("srt", "vtt")
 class Request:
     """`brief` is complete: its prompt is what the model gets, its options are the engine's own.
 
-    `required` and `forbidden` are the template's phrases, its slots filled.
+    `required` and `forbidden` are the template's phrases, its slots filled, and the brand's.
     """
 
     brief: Brief
@@ -34,8 +36,10 @@ class Request:
     forbidden: tuple[str, ...] = ()
 
 
-def resolve(brief: Brief, catalog: Catalog, templates: Mapping[str, Template]) -> Request:
-    """Raises BadInput, NotFound or ModelMissing with the sentence a person needs."""
+def resolve(
+    brief: Brief, catalog: Catalog, templates: Mapping[str, Template], brands: Sequence[Path] = ()
+) -> Request:
+    """Raises BadInput, NotFound or ModelMissing with the sentence a person needs. `brands` are folders of them."""
     if brief.kind not in KINDS:
         raise NotFound(f"There is no kind {brief.kind!r}; choose one of: {', '.join(KINDS)}.")
     template = _template(brief, templates)
@@ -46,6 +50,9 @@ def resolve(brief: Brief, catalog: Catalog, templates: Mapping[str, Template]) -
         values = _values(brief, template)
         required, forbidden = phrases(template, values)
         brief = _filled(brief, template, values, {one.name for one in fields(engine.Options)})
+    if brief.brand is not None:
+        brand = read_brand(brief.brand, brands)
+        required, forbidden = (*required, *brand.required), (*forbidden, *brand.forbidden)
     read_options(engine.Options, brief.options)
     _check_format(brief, engine)
     return Request(brief, engine, model, template, required, forbidden)

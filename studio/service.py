@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 
+from studio.brands import brand_folders
 from studio.catalog import Catalog, Model
 from studio.compare import Likeness, compare
 from studio.engines.base import engines
@@ -128,7 +129,7 @@ class Studio:
         """Queue a brief and return the job's id. Whatever cannot work is refused here and at once."""
         if brief.seed is None:
             brief = replace(brief, seed=secrets.randbelow(2**31))
-        request = resolve(brief, self.catalog, self.templates)
+        request = resolve(brief, self.catalog, self.templates, brand_folders(self.settings))
         for guard in self._guards:
             guard.check(request.brief)
         for key in brief.inputs:

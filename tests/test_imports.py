@@ -16,6 +16,7 @@ GROUND = {
     "bounded", "embedding", "weights", "fetch", "hub", "nets", "memory", "pictures", "nsfw", "drawings", "recordings",
 }  # fmt: skip
 MIDDLE = {
+    "brands",
     "templates",
     "companions",
     "jobs",

@@ -25,6 +25,9 @@ def create(
     count: Annotated[int, typer.Option(help="Candidates to make; the best comes first.")] = 1,
     seed: Annotated[int | None, typer.Option(help="The same seed makes the same result.")] = None,
     template: Annotated[str | None, typer.Option(help="A template of assets/templates.")] = None,
+    brand: Annotated[
+        str | None, typer.Option(help="A brand whose phrases are asked for and ruled out.")
+    ] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="name=value: an option or a template's slot.")
     ] = None,
@@ -54,6 +57,7 @@ def create(
             seed=seed,
             count=count,
             template=template,
+            brand=brand,
             inputs=tuple(studio.uploads.stage(path, the_kind) for path in given or []),
             format=format_,
         )

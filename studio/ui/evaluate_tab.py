@@ -29,6 +29,8 @@ HINT = (
 )
 NOTHING = ("No report yet", "Choose a set on the left and press Evaluate.")
 SHOWN_REPORTS = 20
+# Where form and report stand one under the other (a phone), what was asked for would appear out of sight.
+SHOW_STATUS = """() => document.getElementById("evaluate-status").scrollIntoView({block: "nearest", behavior: "smooth"})"""
 
 
 def evaluate_tab(studio: Studio, visitor: Visitor, secret: str) -> EvaluateTab:
@@ -81,6 +83,8 @@ class EvaluateTab:
     def _wire(self) -> None:
         inputs = {self.kind, *(one for picker in self._pickers for one in picker.inputs)}
         self.go.click(self._run, inputs, self.outputs, trigger_mode="once", concurrency_limit=None, **QUIET)
+        for event in (self.go.click, self.past.input):
+            event(fn=None, js=SHOW_STATUS, api_visibility="private")
         self.kind.change(self._models, self.kind, [picker.model for picker in self._pickers], **QUIET)
         self.stop.click(self._stop, self.running, self.stop, **QUIET)
         self.past.input(self._choose, self.past, self.outputs, **QUIET)

@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from studio.brands import brand_folders, brand_names
 from studio.service import Studio
 from studio.types import Brief
 from studio.ui.controls import SEED_HINT, follow_model, forms, model_choice, template_form
@@ -43,6 +44,7 @@ def text_tab(studio: Studio, visitor: Visitor, secret: str) -> Room:
                     elem_id="text-count",
                 )
                 seed = gr.Textbox(label="Seed", info=SEED_HINT, max_length=12, elem_id="text-seed")
+            brand = _brand_choice(studio)
             choice, models = model_choice(studio, "text")
             options = forms(models, "text-options")
             follow_model(choice, models, options)
@@ -58,6 +60,7 @@ def text_tab(studio: Studio, visitor: Visitor, secret: str) -> Room:
             prompt="" if name else values[prompt] or "",
             model=chosen,
             template=name,
+            brand=(values[brand] or None) if brand else None,
             options={**form.read(values), **slots},
             count=int(values[count]),
             seed=read_seed(values[seed]),
@@ -66,4 +69,17 @@ def text_tab(studio: Studio, visitor: Visitor, secret: str) -> Room:
     asked = {prompt, count, seed, choice, *(one for form in options for one in form.inputs.values())}
     if template:
         asked |= {template.choice, *template.slots}
+    if brand:
+        asked.add(brand)
     return Room(desk=desk, prompt=prompt, button=write, ask=ask, inputs=asked, ready=bool(models))
+
+
+def _brand_choice(studio: Studio) -> gr.Radio | None:
+    """None where no brand was written down."""
+    names = brand_names(brand_folders(studio.settings))
+    if not names:
+        return None
+    return gr.Radio(
+        [("No brand", ""), *((name, name) for name in names)], value="", label="Brand",
+        info="Its phrases are asked for and ruled out in the scores.", elem_id="text-brand",
+    )  # fmt: skip

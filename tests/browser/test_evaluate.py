@@ -90,6 +90,22 @@ def test_dropped_files_against_references_and_against_each_other(
     shoot(page, "evaluate-compare")
 
 
+def test_on_a_phone_what_was_asked_for_comes_into_sight(page: Page, shoot: Shoot) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.get_by_role("tab", name="Evaluate", exact=True).or_(
+        page.locator(".overflow-menu > button")
+    ).first.click()
+    if not page.locator("#evaluate-create").is_visible():
+        page.locator(".overflow-dropdown button", has_text="Evaluate").click()
+    page.locator("#evaluate-candidates-words textarea, #evaluate-candidates-words input").first.fill("lamp")
+    evaluate(page)
+    expect(page.locator("#evaluate-status")).to_be_in_viewport(timeout=LONG)
+    expect(page.frame_locator("#evaluate-report iframe").locator("h1")).to_be_visible(timeout=LONG)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.locator("#evaluate-report").scroll_into_view_if_needed()
+    shoot(page, "evaluate-phone")
+
+
 def test_what_is_wrong_is_said_in_one_sentence(page: Page) -> None:
     go(page, "Evaluate")
     page.locator("#evaluate-candidates-where").get_by_text("Files").click()
