@@ -50,6 +50,7 @@ def _work(pipe: Connection, settings: Settings, device: str, open_line: OpenLine
     # second thread wins nothing and waits busily beside the model that draws (a seal took five times the processor).
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     _log_to_file(settings)
+    _lock_bars_here()
     flags: dict[str, threading.Event] = {}
     said: SimpleQueue[bytes] = SimpleQueue()
     line = _opened(open_line, settings, device)
@@ -136,6 +137,14 @@ def _log_to_file(settings: Settings) -> None:
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.close(log)
+
+
+def _lock_bars_here() -> None:
+    """Libraries draw progress bars, and the lock of those is a semaphore of the machine: it would stay behind, and
+    Python would say so on the terminal, since a worker leaves at once."""
+    from tqdm import tqdm  # type: ignore[import-untyped]
+
+    tqdm.set_lock(threading.RLock())
 
 
 # --- In the studio's process ----------------------------------------------------------------------

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from queue import Queue
 from typing import Any
 
@@ -32,6 +35,8 @@ def open_line(settings: Settings, device: str) -> Any:
             raise ZeroDivisionError
         if job.brief.prompt == "memory":
             raise MemoryError
+        if job.brief.prompt == "bars":
+            yield from _with_a_bar(job)
         if job.brief.prompt == "threads":
             yield Progress(job.id, 1, "counted", _blas_threads())
         while job.brief.prompt == "sleep" and not job.cancelled:
@@ -49,6 +54,14 @@ def _blas_threads() -> str:
     assert np.__version__
     pools = [one for one in threadpool_info() if one["internal_api"] == "openblas"]
     return str([one["num_threads"] for one in pools])
+
+
+def _with_a_bar(job: Job) -> Iterator[Progress]:
+    """As libraries do: a progress bar that nobody sees."""
+    from tqdm import tqdm
+
+    for _ in tqdm(range(3), disable=True):
+        yield Progress(job.id, None, "drawing bars")
 
 
 class Heard:
@@ -130,3 +143,24 @@ def test_jobs_given_while_the_process_dies_are_all_given_back(heard: Heard) -> N
         heard.worker.cancel(job_id)
         assert heard.until_end(job_id)[-1].state == "cancelled"
     assert first in back
+
+
+def test_a_worker_leaves_nothing_of_the_machine_behind(tmp_path: Path) -> None:
+    """Python tells on the terminal of semaphores that a process did not give back."""
+    script = f"""
+from pathlib import Path
+from studio.settings import Settings
+from test_workers import Heard
+
+if __name__ == "__main__":
+    heard = Heard(Settings.read({{}}, home=Path({str(tmp_path)!r}) / "home", device="cpu"))
+    assert heard.until_end(heard.run("bars"))[-1].state == "done"
+    heard.worker.stop()
+"""
+    (tmp_path / "main.py").write_text(script)
+    here = os.pathsep.join((str(Path(__file__).parent), str(Path(__file__).parents[1])))
+    done = subprocess.run(
+        [sys.executable, "main.py"], cwd=tmp_path, env=os.environ | {"PYTHONPATH": here},
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
