@@ -26,6 +26,8 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto
 th, td { text-align: left; padding: .4rem .8rem .4rem 0; border-bottom: 1px solid var(--line); vertical-align: top }
 h1 { overflow-wrap: anywhere } tr > :first-child { min-width: 8.5rem } tr.told td { font-weight: 600 }
 @media (max-width: 40rem) { h1 { font-size: 1.4rem } th, td { padding-right: .5rem; font-size: .875rem } }
+@media (max-width: 40rem) { .stack tr, .stack th, .stack td { display: block; border: 0; padding: .1rem 0 }
+.stack tr { border-bottom: 1px solid var(--line); padding: .6rem 0 } .stack td.n, .stack td.n + td { display: inline-block } }
 td.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap }
 small { opacity: .75; font-weight: 400 } svg { fill: var(--ink); stroke: var(--ink); max-width: 100%; min-width: 11rem }
 svg text { fill: currentColor; stroke: none; font-size: 11px }
@@ -150,7 +152,7 @@ def _figures(scores: Sequence[Score]) -> str:
         f"<td>{escape(s.domain)}<br><small>{escape(_made_by(s))}</small></td></tr>"
         for s in scores
     )
-    return f"<h2>The set as a whole</h2><div class=wide><table>{rows}</table></div>"
+    return f"<h2>The set as a whole</h2><div class=wide><table class=stack>{rows}</table></div>"
 
 
 def _spreads(distributions: Sequence[Distribution]) -> str:
@@ -162,12 +164,12 @@ def _spreads(distributions: Sequence[Distribution]) -> str:
         f"{_missing(d)}<br>{escape(d.domain)}</small></td></tr>"
         for d in distributions
     )
-    return f"<h2>Output by output</h2><div class=wide><table>{rows}</table></div>" if rows else ""
+    return f"<h2>Output by output</h2><div class=wide><table class=stack>{rows}</table></div>" if rows else ""
 
 
 def _reasons(withheld: dict[str, str]) -> str:
     rows = "".join(f"<tr><th{_title(name)}</th><td>{escape(why)}</td></tr>" for name, why in withheld.items())
-    return f"<h2>Withheld</h2><div class=wide><table>{rows}</table></div>" if rows else ""
+    return f"<h2>Withheld</h2><div class=wide><table class=stack>{rows}</table></div>" if rows else ""
 
 
 def _range(interval: tuple[float, float] | None) -> str:
