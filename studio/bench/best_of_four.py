@@ -5,6 +5,7 @@
 makes four candidates for each brief through the whole line, ranks them as the studio does but without the judges
 of that kind, and holds the first's judgement against the mean of all four, paired by brief. `FOLDER/rows.json`
 keeps every candidate's scores: a run that was broken off goes on where it stopped, and anyone can rank anew.
+`--publish` puts the rows into `assets/studies` and the table into docs/scores.md.
 
 Judges: of texts, how sentences hang together, and whether the subject's own words are used; of speech, the words
 that Whisper mishears (Kokoro has no seed, so Joe speaks); of pictures, whether signet-judge, which saw none of
@@ -33,6 +34,10 @@ from studio.settings import ROOT, Settings
 from studio.types import Asset, Brief, Kind, Score, Scorecard
 
 CANDIDATES = 4
+ALPHA = 0.05
+RESULT = ROOT / "assets" / "studies" / "best-of-four.json"
+GUIDE = ROOT / "docs" / "scores.md"
+BEGIN, END = "<!-- best of four -->\n", "\n<!-- end of best of four -->"
 THINGS = (
     "red apple", "guitar", "sailboat", "cat", "umbrella", "hamburger", "bicycle", "owl",
     "lemon", "rocket", "snail", "teapot", "cactus", "soccer ball", "hot dog", "elephant",
@@ -152,7 +157,7 @@ def gain(rows: Sequence[Row], judge: str, weights: Mapping[str, float]) -> Figur
     within = f", 95 % interval {spread[0]:+.4f} to {spread[1]:+.4f}" if spread else ""
     return Figure(
         f"score.best_of_four.{judge}", fmean(first), f"mean of the best, {better} is better", len(first),
-        "better, p < 0.05", won and p < 0.05, fmean(single), fmean(first) / fmean(single) if fmean(single) else None,
+        f"better, p < {ALPHA:g}", won and p < ALPHA, fmean(single), fmean(first) / fmean(single) if fmean(single) else None,
         note=f"gain {mean:+.4f}{within}; paired p = {p:.3f}",
     )  # fmt: skip
 
@@ -168,6 +173,29 @@ def figures(kind: Kind, rows: Sequence[Row]) -> list[Figure]:
             except Withheld as reason:
                 log.warning("%s", reason)
     return found
+
+
+def table(found: Mapping[Kind, Sequence[Figure]]) -> str:
+    """The figures as Markdown."""
+    lines = ["| kind | judge | briefs | first | mean of four | | |", "|---|---|---|---|---|---|---|"]
+    for kind, some in found.items():
+        for one in some:
+            p = float(one.note.rsplit("= ", 1)[1])
+            verdict = "better" if one.reached else "**worse**" if p < ALPHA else "no difference shown"
+            lines.append(
+                f"| {kind} | `{one.name.rsplit('.', 1)[1]}` | {one.n} | {one.figure:.3g} | {one.baseline:.3g} "
+                f"| {one.note} | {verdict} |"
+            )
+    return "\n".join(lines)
+
+
+def publish(
+    study: Study, found: Mapping[Kind, Sequence[Figure]], result: Path = RESULT, guide: Path = GUIDE
+) -> None:
+    """Every candidate's scores where anyone can rank them anew, and the table into the guide."""
+    result.write_text(json.dumps(study.rows, ensure_ascii=False, separators=(",", ":")) + "\n", "utf-8")
+    before, rest = guide.read_text("utf-8").split(BEGIN)
+    guide.write_text(before + BEGIN + table(found) + END + rest.split(END)[1], "utf-8")
 
 
 @bench("score.best_of_four")
@@ -189,15 +217,17 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="kept, so that a run can go on")
     parser.add_argument("--kind", action="append", choices=list(JUDGES))
     parser.add_argument("--briefs", type=int, default=len(SUBJECTS))
+    parser.add_argument(
+        "--publish", action="store_true", help="write what was found into the guide to scores"
+    )
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     with Studio(Settings.read(home=given.out / "home", device="cpu")) as studio:
         study = Study(given.out, studio)
-        for kind in given.kind or JUDGES:
-            for one in figures(kind, study.run(kind, given.briefs)):
-                print(
-                    f"{one.name:36} {one.figure:9.4f} against {one.baseline or 0:9.4f}  n = {one.n}  {one.note}"
-                )
+        found = {kind: figures(kind, study.run(kind, given.briefs)) for kind in given.kind or JUDGES}
+    print(table(found))
+    if given.publish:
+        publish(study, found)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,8 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto
 th, td { text-align: left; padding: .4rem .8rem .4rem 0; border-bottom: 1px solid var(--line); vertical-align: top }
 h1 { overflow-wrap: anywhere } tr > :first-child { min-width: 8.5rem } tr.told td { font-weight: 600 }
 @media (max-width: 40rem) { h1 { font-size: 1.4rem } th, td { padding-right: .5rem; font-size: .875rem } }
-@media (max-width: 40rem) { .stack tr, .stack th, .stack td { display: block; border: 0; padding: .1rem 0 }
+@media (max-width: 40rem) { .stack, .stack tbody, .stack tr, .stack th, .stack td { display: block; border: 0 }
+.stack th, .stack td { padding: .1rem .4rem .1rem 0; overflow-wrap: anywhere }
 .stack tr { border-bottom: 1px solid var(--line); padding: .6rem 0 } .stack td.n, .stack td.n + td { display: inline-block } }
 td.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap }
 small { opacity: .75; font-weight: 400 } svg { fill: var(--ink); stroke: var(--ink); max-width: 100%; min-width: 11rem }

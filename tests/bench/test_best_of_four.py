@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -60,6 +61,25 @@ def test_subject_words() -> None:
     assert subject_words(
         "Our camping lanterns are bright.", "a solar camping lantern"
     ).value == pytest.approx(200 / 3)
+
+
+def test_the_guide_is_written_anew(tmp_path: Path) -> None:
+    guide, result = tmp_path / "scores.md", tmp_path / "rows.json"
+    guide.write_text(f"before\n{best_of_four.BEGIN}old{best_of_four.END}\nafter\n")
+    study = Study(tmp_path, None)  # type: ignore[arg-type]
+    study.rows = {str(i): row for i, row in enumerate(rows(24, {0.1: 1.0, 0.9: 4.0}))}
+    good, bad = (gain(rows(24, {0.1: a, 0.9: b}), "judge", {"relevance": 1.0}) for a, b in ((1, 4), (4, 1)))
+    best_of_four.publish(study, {"text": [good, bad]}, result, guide)
+    best_of_four.publish(study, {"text": [good, bad]}, result, guide)
+    text = guide.read_text()
+    assert text.startswith("before\n") and text.endswith("\nafter\n") and "old" not in text
+    assert "| better |" in text and "| **worse** |" in text and text.count("| text |") == 2
+    assert Study(tmp_path, None).rows == json.loads(result.read_text())  # type: ignore[arg-type]
+
+
+def test_the_guide_has_a_place_for_it() -> None:
+    text = best_of_four.GUIDE.read_text("utf-8")
+    assert text.count(best_of_four.BEGIN) == text.count(best_of_four.END) == 1
 
 
 @pytest.fixture
