@@ -28,7 +28,10 @@ JOIN, MIX = "join", "mix"
 @dataclass(frozen=True)
 class EditOptions:
     arrange: str = option(
-        JOIN, "Two recordings", choices=(JOIN, MIX), hint="join: one after another; mix: a voice over music"
+        JOIN,
+        "Two recordings",
+        choices=(JOIN, MIX),
+        labels={JOIN: "One after another", MIX: "A voice over music"},
     )
     start: float = option(
         0.0, "Start", low=0.0, high=7200.0, step=0.1, hint="Seconds into the first recording"

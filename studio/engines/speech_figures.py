@@ -18,7 +18,7 @@ RESULT = ROOT / "assets" / "studies" / "speech-results.json"
 TARGET_LUFS = -16.0
 MOST_WRONG, LEAST_DNSMOS, LUFS_WITHIN = 0.05, 3.2, 0.5
 
-FIGURES = "Words that a recogniser misheard; DNSMOS: how clean it sounds, 1–5. Recommended: at most 5 % and at least 3.2"
+FIGURES = "Measured: words that a recogniser misheard (5 % at most wanted), and DNSMOS, how clean it sounds (3.2 to 5 wanted)"
 
 
 @dataclass
@@ -65,14 +65,14 @@ def best_first(voices: Iterable[str]) -> tuple[str, ...]:
 
 def told(voices: Mapping[str, str]) -> dict[str, str]:
     """A label with its figures for each voice, given what kind of voice it is."""
-    return {voice: f"{voice}, {kind} ({_figures(_measured().get(voice))})" for voice, kind in voices.items()}
+    return {voice: f"{voice}, {kind}: {_figures(_measured().get(voice))}" for voice, kind in voices.items()}
 
 
 def _figures(row: Row | None) -> str:
     if row is None:
         return "not measured"
-    said = "recommended: " if row.reached else ""
-    return f"{said}{100 * row.wer:.1f} % misheard, DNSMOS {mean(row.dnsmos):.2f}"
+    said = ", recommended" if row.reached else ""
+    return f"{100 * row.wer:.1f} % misheard, {mean(row.dnsmos):.2f} clean{said}"
 
 
 @cache

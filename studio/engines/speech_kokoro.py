@@ -41,7 +41,7 @@ class SpeechOptions:
         labels=told({voice: _KINDS[voice] for voice in VOICES}),
         hint=FIGURES,
     )
-    language: str = option("en-us", "Language", choices=tuple(LANGUAGES))
+    language: str = option("en-us", "Language", choices=tuple(LANGUAGES), labels=LANGUAGES)
     speed: float = option(1.0, "Speed", low=0.5, high=2.0, step=0.05)
     cast: str = option("", "Speakers", hint="Anna=jf_alpha, Ben=jm_kumo: then lines such as “Anna: Hello.”")
     loudness_lufs: float = option(

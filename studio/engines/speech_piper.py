@@ -24,7 +24,7 @@ from studio.catalog import Model
 from studio.engines.base import Device, engines
 from studio.engines.speech_figures import FIGURES, told
 from studio.engines.speech_graph import NOISE, with_given_noise
-from studio.engines.speech_reader import Reader
+from studio.engines.speech_reader import LANGUAGES, Reader
 from studio.engines.speech_script import Piece
 from studio.engines.speech_speaking import Delivery, Speaker
 from studio.engines.speech_take import sweep
@@ -41,7 +41,7 @@ LONGEST = 100_000  # symbols of a configuration; a real one has about 150
 @dataclass(frozen=True)
 class PiperOptions:
     voice: str = option(VOICE, "Voice", choices=(VOICE,), labels=told({VOICE: "man"}), hint=FIGURES)
-    language: str = option("en-us", "Language", choices=("en-us",))
+    language: str = option("en-us", "Language", choices=("en-us",), labels=LANGUAGES)
     speed: float = option(1.0, "Speed", low=0.5, high=2.0, step=0.05)
     loudness_lufs: float = option(
         -16.0, "Loudness (LUFS)", low=-31.0, high=-9.0, step=0.5, hint="−16 podcast, −23 broadcast"

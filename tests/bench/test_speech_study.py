@@ -86,9 +86,9 @@ def test_voices_are_offered_best_first_with_their_figures() -> None:
     assert list(labels) == list(KOKORO)
     for voice in KOKORO:
         assert ("recommended" in labels[voice]) is rows[voice].reached
-        assert f"DNSMOS {mean(rows[voice].dnsmos):.2f}" in labels[voice]
+        assert f"{mean(rows[voice].dnsmos):.2f} clean" in labels[voice]
 
 
 def test_a_voice_that_nobody_measured_comes_last_and_says_so() -> None:
     assert best_first(["nobody", "joe", "jm_kumo"]) == ("jm_kumo", "joe", "nobody")
-    assert told({"nobody": "a child"}) == {"nobody": "nobody, a child (not measured)"}
+    assert told({"nobody": "a child"}) == {"nobody": "nobody, a child: not measured"}

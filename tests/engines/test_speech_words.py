@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -226,6 +227,15 @@ def test_an_endless_word_is_left_out_and_told(reader: Reader) -> None:
 def test_a_megabyte_is_too_much(reader: Reader) -> None:
     with pytest.raises(BadInput, match="chapter by chapter"):
         read(reader, "word " * 200_000)
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("unit", ["word ", "wordy, ", "1", "word-"])
+def test_a_sentence_without_an_end_is_spoken_in_parts(reader: Reader, unit: str) -> None:
+    reading = read(reader, (unit * 200_000)[:200_000])
+    assert len(reading.sentences) == 1
+    parts = list(islice(reader.pieces(reading, (0.3, 0.8)), 50))
+    assert len(parts) == 50 and max(len(part.phonemes) for part in parts) <= MOST_PHONEMES
 
 
 def test_an_unknown_language_lists_the_known() -> None:
