@@ -15,12 +15,13 @@ from studio.bench.seal_audio import wilson
 from studio.settings import ROOT
 
 GUIDE = ROOT / "docs" / "provenance.md"
-RESULTS = ("seal-robust.jsonl", "seal-negatives.jsonl", "seal-text-cost.jsonl")
+RESULTS = ("seal-robust.jsonl", "seal-recovery.jsonl", "seal-negatives.jsonl", "seal-text-cost.jsonl")
 # The part of the guide by its marker, and which figures it holds.
 PARTS = {
     "pictures": "seal.robust.image.",
     "sound": "seal.robust.audio.",
     "text": "seal.robust.text.",
+    "recovered": "seal.recovery.",
     "unmarked": "seal.negatives.",
     "written with and without the mark": "seal.text.cost.",
 }
