@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from studio.provenance.manifest import (
@@ -80,7 +81,7 @@ class Assertions:
     """The assertions of a manifest by label, without version ("….v2") and instance ("…__1")."""
 
     def __init__(self, pairs: Sequence[tuple[str, Any]]) -> None:
-        self.pairs = [(re.sub(r"(\.v\d+)?(__\d+)?$", "", label), data) for label, data in pairs]
+        self.pairs = [(_bare(label), data) for label, data in pairs]
 
     def all(self, label: str) -> list[Any]:
         return [data for name, data in self.pairs if name == label]
@@ -101,6 +102,11 @@ class Assertions:
             else action | {"digitalSourceType": str(kind)}
             for action in found
         ]
+
+
+@lru_cache(maxsize=256)
+def _bare(label: str) -> str:
+    return re.sub(r"(\.v\d+)?(__\d+)?$", "", label)
 
 
 def lint(

@@ -77,6 +77,10 @@ class Sealer:
         return self._signatories[process]
 
     @cached_property
+    def _mark_key(self) -> bytes:
+        return mark_key(self.settings)
+
+    @cached_property
     def _policy(self) -> Policy:
         return read_policy(self.settings.policy, self.settings)
 
@@ -86,7 +90,7 @@ class Sealer:
             return None
         from studio.provenance.text_mark import TextMark
 
-        return TextMark(mark_key(self.settings))
+        return TextMark(self._mark_key)
 
     def too_little(self, kind: Kind, payload: Any) -> bool:
         """Whether the policy wants a mark that this payload cannot carry, such as too short a sound."""
@@ -121,7 +125,7 @@ class Sealer:
         source = source_of_edit(origins) if draft.edits else EDITED if inputs else GENERATED
         policy = self._policy if source in SYNTHETIC else replace(self._policy, mark=False)
         noticed = make_explicit(draft, policy) if explicit and source in SYNTHETIC else draft
-        marked = mark_and_encode(noticed, brief.format, policy, lambda: mark_key(self.settings), self._means)
+        marked = mark_and_encode(noticed, brief.format, policy, lambda: self._mark_key, self._means)
         if source not in SYNTHETIC:
             marked = replace(marked, unmarked=UNMARKED_EDIT)
         media = marked.media
@@ -207,9 +211,7 @@ class Sealer:
                 "An edit names nothing that was edited, so nothing was saved; please report this."
             )
         trusted = self._signatory.anchors
-        return tuple(
-            origin_of(data, trusted, lambda: mark_key(self.settings), self._means) for data in inputs
-        )
+        return tuple(origin_of(data, trusted, lambda: self._mark_key, self._means) for data in inputs)
 
     def _read_back(
         self,
@@ -288,7 +290,8 @@ def _input(path: Path) -> bytes:
 
 
 def _write(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not path.parent.is_dir():
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(data)
 

@@ -75,7 +75,9 @@ def plain_text(text: str, media_type: str) -> str:
 
 def written_text(text: str, media_type: str) -> str:
     """`text` without front matter and credential, whether invisible or in a comment."""
-    text = _CREDENTIAL.sub("", text.replace("\r\n", "\n")).replace("\ufeff", "")
+    text = text.replace("\r\n", "\n")
+    if not text.isascii():  # the search for what cannot be seen takes longer than all else here
+        text = _CREDENTIAL.sub("", text).replace("\ufeff", "")
     if "html" in media_type:
         reader = _Words()
         reader.feed(text)

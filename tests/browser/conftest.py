@@ -48,10 +48,10 @@ class Served:
         self.process = subprocess.Popen(
             command, cwd=ROOT, env={**os.environ, **self.environ}, stdout=subprocess.DEVNULL
         )
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180  # on a busy machine
         while True:
             try:
-                with urllib.request.urlopen(self.address, timeout=2):
+                with urllib.request.urlopen(self.address, timeout=30):
                     return
             except OSError:
                 assert self.process.poll() is None, "the studio did not start"
@@ -77,9 +77,11 @@ def free_port() -> int:
 @pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     studio = Served(tmp_path_factory.mktemp("served"), free_port(), {"SIGNET_TEST_ENGINES": "true"})
-    studio.start()
-    yield studio
-    studio.kill()
+    try:
+        studio.start()
+        yield studio
+    finally:
+        studio.kill()
 
 
 @pytest.fixture(scope="session")
