@@ -195,6 +195,20 @@ def test_without_its_metadata_an_ai_voice_is_known_by_its_watermark(world: World
     assert asset.credential.source == "trainedAlgorithmicMedia" and found(asset).aigc
 
 
+def test_what_leaves_as_opus_is_checked_and_edited_as_ai_by_its_labels_too(world: World) -> None:
+    sealed = world.line.sealer.seal(
+        Draft("speech", syllables(6, 3.0), "tiny", "r1", 7, "cpu", "float32", 0.1),
+        Brief("speech", "A script", format="opus"),
+        NOTE,
+        model_title="Tiny",
+    )
+    layers = {layer.layer: layer for layer in world.verifier.verify(sealed.path).layers}
+    assert all(layers[name].found for name in ("credential", "watermark", "labels")), layers
+    asset = world.edit(world.give(sealed.path), end=2.5, format="opus")
+    found = labels.read_labels(asset.path.read_bytes(), asset.media_type)
+    assert TERM + "trainedAlgorithmicMedia" in str(found)
+
+
 def test_a_label_or_a_strangers_credential_that_says_ai_is_passed_on(world: World) -> None:
     stranger = Sealer(Settings.read({}, home=world.folder / "stranger", device="cpu"))
     theirs = world.generated(tune(3, 4.0), "theirs", stranger)

@@ -49,7 +49,7 @@ from studio.provenance.licence_table import licence_url
 from studio.provenance.policy import Policy
 
 __all__ = [
-    "EDITED", "GENERATED", "MEDIA_TYPES", "LabelFacts", "LabelsFound", "carries", "read_labels", "sniff", "write_labels"
+    "EDITED", "GENERATED", "MEDIA_TYPES", "LabelFacts", "LabelsFound", "carries", "read_labels", "reads", "sniff", "write_labels"
 ]  # fmt: skip
 
 
@@ -90,6 +90,11 @@ def carries(media_type: str) -> bool:
     """Whether a file of this type can hold a label that nobody sees; plain text cannot."""
     kind = _ALIASES.get(media_type, media_type)
     return kind in _WRITTEN and kind != "text/plain"
+
+
+def reads(media_type: str) -> bool:
+    """Whether labels in files of this type, by whichever of its names, are read."""
+    return _ALIASES.get(media_type, media_type) in _CONTAINERS
 
 
 def write_labels(

@@ -34,7 +34,7 @@ def origin_of(data: bytes, anchors: str, key: Callable[[], bytes], means: Means)
     """
     media_type = sniff(data) or "application/octet-stream"
     stated = set(_stated(read(data, media_type, anchors).manifests))
-    found = labels.read_labels(data, media_type) if media_type in labels.MEDIA_TYPES else None
+    found = labels.read_labels(data, media_type) if labels.reads(media_type) else None
     if found is not None:
         stated |= {found.digital_source_type or "", GENERATED if found.aigc or found.visible else ""}
     told = next((one for one in (EDITED, COMPOSITE_SYNTHETIC, GENERATED) if one in stated), "")

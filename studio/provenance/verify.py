@@ -128,7 +128,7 @@ class Verifier:
     def _evidence(self, data: bytes, media_type: str, exact: Asset | None, path: Path) -> Evidence:
         known = self._anchors(), self._known_to_others()
         reading = read(data, media_type, *known)
-        found = labels.read_labels(data, media_type) if media_type in labels.MEDIA_TYPES else None
+        found = labels.read_labels(data, media_type) if labels.reads(media_type) else None
         signed = generation(reading).get("produce_id") if reading.state != "damaged" else None
         unix = data.replace(b"\r\n", b"\n") if media_type in armour.TEXT_TYPES else data
         line_ends = reading.state == "altered" and unix != data and read(unix, media_type, *known).whole
