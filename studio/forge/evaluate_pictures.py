@@ -8,7 +8,8 @@ number with its 95 % interval; `unseen.png` and `seen.png` the pictures they wer
 `neighbours.png` beside `neighbours.md` each drawn picture and the training picture nearest to it, which shows
 how much is memory. Fréchet distances depend on the number of pictures: compare them with the floor of the
 same run only. Naming is judged by signet-align, trained on the same artwork: it is a relative, not an
-independent judge, and the report says so.
+independent judge, and the report says so. With `--outsider checkpoints/signet-judge` another names them too, which saw
+other artists' drawings only (`by_outsider`; things that it has no name for are left out).
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from studio.forge.pictures import CAPTIONS, PictureData
 from studio.forge.pretrain_align import load, name_space
 from studio.forge.pretrain_autoencoder import grid, psnr
 from studio.forge.pretrain_diffusion import draw
+from studio.nets.recognise import Recogniser
 
 if TYPE_CHECKING:
     import torch
@@ -107,13 +109,16 @@ class Evaluation:
         *,
         steps: int | None = None,
         guidance: float | None = None,
+        outsider: Path | None = None,
     ) -> None:
         """Steps and guidance that are not said are the model's own, as its catalog entry says, else 24 and 3.5."""
         from studio.forge.publish_sticker import trained
         from studio.nets.autoencoder import Autoencoder
         from studio.nets.transformer import StickerTransformer
 
-        for folder, recipe in ((model, "publish_sticker"), (align, "pretrain_align")):
+        asked = [(model, "publish_sticker"), (align, "pretrain_align")]
+        asked += [(outsider, "publish_judge")] if outsider else []
+        for folder, recipe in asked:
             if not folder.is_dir():
                 raise ModelMissing(f"{folder} is not there; make it with studio.forge's {recipe}.")
         own = own_options(model)
@@ -123,6 +128,7 @@ class Evaluation:
         self.transformer = StickerTransformer.from_pretrained(model / "transformer").float().eval()
         self.autoencoder = Autoencoder.from_pretrained(model / "vae").float().eval()
         self.judge = trained("align", align).model.float().eval()
+        self.outsider = None if outsider is None else Recogniser.load(outsider)
 
     def drawn(self, rows: NDArray[np.int64], caption: int, seed: int = 0) -> torch.Tensor:
         """float (n, 3, 64, 64) in −1…1: one picture of each row's caption in that row's style."""
@@ -149,6 +155,21 @@ class Evaluation:
         own = torch.tensor([places[self.data.records[i].concept] for i in rows])
         near = (self._through(self.judge.picture, pictures) @ vectors.T).topk(min(at, len(names))).indices
         hits: Floats = (near == own[:, None]).any(1).double().numpy()
+        return hits
+
+    def named_outside(self, pictures: torch.Tensor, rows: NDArray[np.int64], at: int = 5) -> Floats:
+        """As `named`, by the outsider, of those pictures whose concept it knows; empty without one."""
+        if self.outsider is None:
+            return np.empty(0)
+        places = {name: place for place, name in enumerate(self.outsider.names)}
+        own = [places.get(self.data.records[i].concept, -1) for i in rows]
+        known = np.flatnonzero(np.array(own) >= 0)
+        if not len(known):
+            return np.empty(0)
+        pixels = pictures[known].clamp(-1, 1).add(1).mul(127.5).round().byte().permute(0, 2, 3, 1).numpy()
+        near = self.outsider.closeness(self.outsider.vectors(pixels))
+        right = near[np.arange(len(known)), np.array(own)[known]]
+        hits: Floats = ((near > right[:, None]).sum(axis=1) < at).astype(np.float64)
         return hits
 
     def features(self, pictures: torch.Tensor) -> Floats:
@@ -200,6 +221,9 @@ def evaluate(evaluation: Evaluation, out: Path, count: int = 200) -> dict[str, M
             pictures = judge.drawn(rows, caption)
             results[f"{name}/top5_naming"] = bootstrap(share, judge.named(pictures, rows))
             results[f"{name}/top5_naming_of_artwork"] = bootstrap(share, judge.named(load(data, rows), rows))
+            for word, seen in (("", pictures), ("_of_artwork", load(data, rows))):
+                if len(hits := judge.named_outside(seen, rows)):
+                    results[f"{name}/top5_naming{word}_by_outsider"] = bootstrap(share, hits)
             _save(out / f"{name}.png", pictures[:48])
             if name == "rephrased":
                 continue
@@ -268,13 +292,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Measure signet-sticker on held-out prompts.")
     for name in ("data", "model", "align", "out"):
         parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--outsider", type=Path, help="The folder of signet-judge")
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--steps", type=int, help="Instead of the model's own")
     parser.add_argument("--guidance", type=float, help="Instead of the model's own")
     given = parser.parse_args()
     evaluation = Evaluation(
-        PictureData(given.data), given.model, given.align, steps=given.steps, guidance=given.guidance
-    )
+        PictureData(given.data), given.model, given.align, steps=given.steps, guidance=given.guidance,
+        outsider=given.outsider,
+    )  # fmt: skip
     results = evaluate(evaluation, given.out, given.count)
     for name, value in results.items():
         print(f"{name:34} {value.value:9.4f}  [{value.low:.4f}, {value.high:.4f}]  n = {value.n}")

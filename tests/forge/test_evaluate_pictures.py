@@ -18,6 +18,8 @@ from studio.forge.evaluate_pictures import (
     spread,
 )
 from studio.forge.pictures import PictureData
+from studio.forge.pretrain_align import load
+from studio.nets.recognise import Recogniser
 
 
 def normal(count: int, shift: float = 0.0, scale: float = 1.0, seed: int = 0) -> np.ndarray:
@@ -70,13 +72,32 @@ def test_a_whole_report_from_published_parts(tmp_path: Path) -> None:
     }
     publish(tmp_path / "model", parts)
     Aligner(widths=(8, 8), blocks=(1, 1)).save_pretrained(tmp_path / "align")
-    evaluation = Evaluation(PictureData(tmp_path / "data"), tmp_path / "model", tmp_path / "align", steps=2)
+    data = PictureData(tmp_path / "data")
+    (tmp_path / "outsider").mkdir()
+    features = np.zeros((957, 4), np.float32)
+    features[:4] = np.eye(4)
+    judge = Recogniser(
+        ("thing 0", "thing 1"),
+        np.zeros(957, np.float32),
+        features,
+        np.eye(2, 4, dtype=np.float32),
+        np.arange(2),
+        9.0,
+    )
+    judge.save(tmp_path / "outsider")
+    evaluation = Evaluation(
+        data, tmp_path / "model", tmp_path / "align", steps=2, outsider=tmp_path / "outsider"
+    )
+    known = np.array([i for i, one in enumerate(data.records) if one.concept in judge.names])
+    assert len(evaluation.named_outside(load(data, np.arange(24)), np.arange(24))) == len(known)
     results = evaluate(evaluation, tmp_path / "report", count=6)
     assert {
         "unseen/top5_naming",
         "seen/frechet_drawn",
         "unseen/kernel_floor",
         "autoencoder/psnr_unseen",
+        "seen/top5_naming_by_outsider",
+        "seen/top5_naming_of_artwork_by_outsider",
     } <= set(results)
     assert 0 <= results["unseen/top5_naming"].value <= 1
     assert {"report.json", "neighbours.png", "seen.png", "unseen.png"} <= {
