@@ -1,6 +1,7 @@
 """Sound from text by diffusion: Stable Audio (Evans et al. 2024) through diffusers.
 
-What is not here: AudioLDM 2, whose pipeline does not run with transformers 5.
+What is not here: AudioLDM 2. Its pipeline in diffusers generates with a GPT2Model, which transformers 5 no longer
+lets it do (diffusers, issue 12630); a folder of it is refused with that reason.
 """
 
 from __future__ import annotations
@@ -44,6 +45,9 @@ class Family:
 FAMILIES = {
     "StableAudioPipeline": Family("audio_end_in_s", "vae"),
 }
+UNUSABLE = {
+    "AudioLDM2Pipeline": "the AudioLDM 2 pipeline of diffusers does not run with transformers 5; choose Stable Audio"
+}
 
 
 @engines.register
@@ -62,6 +66,8 @@ class AudioDiffusers:
 
     def load(self) -> None:
         name = check_folder(self._model)
+        if name in UNUSABLE:
+            raise ModelBroken(f"{self._model.title} cannot be played: {UNUSABLE[name]}.")
         if name not in FAMILIES:
             raise ModelBroken(
                 f"{self._model.title} is a {name[:60]}; this engine takes {' and '.join(FAMILIES)}."

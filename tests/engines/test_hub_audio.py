@@ -181,6 +181,9 @@ def test_a_model_of_another_family_is_named(shelf: Settings, tmp_path: Path) -> 
     (folder / "model_index.json").write_text(json.dumps(index | {"_class_name": "StableDiffusionPipeline"}))
     with pytest.raises(ModelBroken, match="this engine takes"):
         broken(shelf, "stable", folder).load()
+    (folder / "model_index.json").write_text(json.dumps(index | {"_class_name": "AudioLDM2Pipeline"}))
+    with pytest.raises(ModelBroken, match="does not run with transformers 5; choose Stable Audio"):
+        broken(shelf, "stable", folder).load()
 
 
 def test_dia_needs_its_codec(shelf: Settings) -> None:
