@@ -145,6 +145,8 @@ def stills(data: bytes) -> list[NDArray[np.uint8]]:
     found: dict[int | None, NDArray[np.uint8]] = {}
     try:
         with av.open(io.BytesIO(data)) as file:
+            if not file.streams.video:
+                raise BadInput("It holds sound alone, no frames.")
             stream = file.streams.video[0]
             stream.codec_context.thread_count = 1
             for place in (0, (file.duration or 0) // 2):

@@ -125,6 +125,18 @@ def test_large_frames_are_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None
         content.stills(film(frames(2)))
 
 
+def test_sound_in_a_films_container_is_no_film(settings: Settings, tmp_path: Path) -> None:
+    path = tmp_path / "sound.mp4"
+    with av.open(str(path), "w", format="mp4") as made:
+        stream = made.add_stream("aac", rate=44_100, layout="mono")
+        silence = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+        silence.sample_rate = 44_100
+        made.mux(stream.encode(silence))
+        made.mux(stream.encode(None))
+    report = Verifier(settings, lambda _: None).verify(path)
+    assert "sound alone, no frames" in report.layers[1].detail and report.verdict == "nothing_found"
+
+
 def test_broken_films_are_one_sentence() -> None:
     data, draw = film(frames(2)), np.random.default_rng(5)
     for number in range(60):
