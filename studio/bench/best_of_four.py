@@ -128,9 +128,9 @@ def _kept(scores: Sequence[Score]) -> dict[str, tuple[float, str]]:
 
 
 def gain(rows: Sequence[Row], judge: str, weights: Mapping[str, float]) -> Figure:
-    """The judge's mean of the first by `weights`, against its mean of all candidates, over the rows that have it.
+    """The judge's mean of the first by `weights`, against its mean of all candidates that it could judge.
 
-    Raises Withheld under two such rows.
+    Rows count whose first it judged, and another. Raises Withheld under two such rows.
     """
     import numpy as np
 
@@ -138,15 +138,17 @@ def gain(rows: Sequence[Row], judge: str, weights: Mapping[str, float]) -> Figur
 
     first, single, better = [], [], "higher"
     for row in rows:
-        found = [one["scores"].get(judge) for one in row["candidates"]]
-        if all(found) and len(found) > 1:
-            cards = [
-                Scorecard(tuple(Score(n, v, "", side, "") for n, (v, side) in one["scores"].items()))
-                for one in row["candidates"]
-            ]
-            first.append(found[rank(cards, row["kind"], weights)[0]][0])
-            single.append(fmean(value for value, _ in found))
-            better = found[0][1]
+        candidates = row["candidates"]
+        cards = [
+            Scorecard(tuple(Score(n, v, "", side, "") for n, (v, side) in one["scores"].items()))
+            for one in candidates
+        ]
+        chosen = candidates[rank(cards, row["kind"], weights)[0]]["scores"].get(judge)
+        found = [one["scores"][judge][0] for one in candidates if judge in one["scores"]]
+        if chosen and len(found) > 1:
+            first.append(chosen[0])
+            single.append(fmean(found))
+            better = chosen[1]
     if len(first) < 2:
         raise Withheld(f"{judge} judged {len(first)} of {len(rows)} briefs")
     sides = [np.array([[value, 1.0] for value in side]) for side in (single, first)]

@@ -41,10 +41,16 @@ def test_a_gain_on_a_few_briefs_shows_nothing() -> None:
     assert not gain(rows(3, {0.1: 1.0, 0.9: 4.0}), "judge", {"relevance": 1.0}).reached
 
 
-def test_only_briefs_that_were_judged_whole_count() -> None:
+def test_only_briefs_whose_first_was_judged_count() -> None:
     some = rows(24, {0.1: 1.0, 0.9: 4.0})
     lacking = {**some[0], "candidates": [{"asset": "x", "scores": {"relevance": (0.5, "higher")}}] * 2}
     assert gain([*some, lacking], "judge", {"relevance": 1.0}).n == 24
+    without_first = rows(1, {0.1: 1.0, 0.9: 4.0, 0.5: 2.0})[0]
+    del without_first["candidates"][1]["scores"]["judge"]
+    assert gain([*some, without_first], "judge", {"relevance": 1.0}).n == 24
+    without_another = rows(1, {0.1: 1.0, 0.9: 4.0, 0.5: 2.0})[0]
+    del without_another["candidates"][0]["scores"]["judge"]
+    assert gain([*some, without_another], "judge", {"relevance": 1.0}).n == 25
     with pytest.raises(Withheld, match="judged 0 of 1"):
         gain([lacking], "judge", {"relevance": 1.0})
 
