@@ -257,6 +257,16 @@ def test_it_is_readable_on_a_phone_in_light_and_dark(
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
+def test_on_a_phone_the_answer_comes_into_sight(page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    choose(page, "text", "Echo text")
+    page.locator("#text-brief textarea").fill("A few words")
+    page.locator("#text-brief").scroll_into_view_if_needed()
+    expect(page.locator("#text-status")).not_to_be_in_viewport()
+    page.locator("#text-create").click()
+    expect(page.locator("#text-status")).to_be_in_viewport(timeout=30_000)
+
+
 def test_only_this_machine_and_only_exports_are_served(served: Served) -> None:
     def status(path: str, **headers: str) -> int:
         request = urllib.request.Request(served.address + path, headers=headers)
