@@ -191,6 +191,29 @@ def test_two_prompts_are_blended_on_one_sheet(room: Page, shoot: Shoot, tmp_path
     assert opened(download(room, "image", tmp_path)).size == (1032, 1032)
 
 
+def test_two_prompts_become_a_film_that_plays_and_is_proved(room: Page, tmp_path: Path) -> None:
+    room.locator("#image-blend").get_by_text("Blend two prompts").click()
+    room.locator("#image-second textarea").fill("a red apple")
+    room.locator("#image-film label", has_text="A film").click()
+    room.locator("#image-frames input[type=number]").fill("3")
+    paint(room, "a blue heart")
+    done(room)
+    expect(room.locator("#image-preview video")).to_be_visible()
+    path = download(room, "image", tmp_path)
+    assert path.suffix == ".mp4" and path.read_bytes()[4:8] == b"ftyp"
+    assert "Intact" in verdict(room, path)
+
+
+def test_two_styles_are_mixed_in_one_picture(room: Page) -> None:
+    room.locator("#image-mix").get_by_text("Mix two styles").click()
+    room.locator("#image-mix-style label", has_text="Flat").click()
+    room.locator("#image-mix-by label", has_text="Shapes of the first").click()
+    paint(room, "a blue heart")
+    done(room)
+    choose(room, "image", "Echo image")
+    expect(room.locator("#image-mix")).to_be_hidden()
+
+
 def test_chinese_is_read_by_names_or_refused_plainly(room: Page) -> None:
     paint(room, "红苹果")
     done(room)
