@@ -63,7 +63,7 @@ def wilson(hits: int, n: int) -> tuple[float, float]:
     z, share = 1.96, hits / n
     middle = share + z * z / (2 * n)
     half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return (middle - half) / (1 + z * z / n), (middle + half) / (1 + z * z / n)
+    return max(0.0, (middle - half) / (1 + z * z / n)), min(1.0, (middle + half) / (1 + z * z / n))
 
 
 def _read_after(given: tuple[int, Sound]) -> dict[str, bool | None]:
