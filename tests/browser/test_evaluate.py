@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -24,6 +25,8 @@ LONG = 90_000
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A studio whose library holds echoes of twelve briefs, two of each."""
     home = tmp_path_factory.mktemp("evaluate")
+    (home / "brands").mkdir()
+    (home / "brands" / "eight.toml").write_text('required = ["8"]')
     with Studio(Settings.read({}, home=home, device="cpu")) as studio:
         for i in range(12):
             for seed in (1, 2):
@@ -148,14 +151,17 @@ def test_votes_are_blind_and_become_a_ranking(page: Page, shoot: Shoot) -> None:
 
 
 def test_candidates_are_weighed_anew(page: Page, shoot: Shoot) -> None:
-    """A slider asks the studio for the order again; the same candidates stay, each with its scores."""
+    """The brand's phrase decides until its weight is taken away; the same candidates stay, none is made anew."""
     choice = page.locator("#text-model")
     if choice.is_visible():
         choice.get_by_text("Echo text", exact=False).first.click()
-    page.locator("#text-brief textarea").fill("The lamp is light. The lamp is light. It folds flat.")
+    page.locator("#text-brief textarea").fill("The lamp is light. It folds flat. It shines all night.")
     page.locator("#text-count input[type=number]").fill("3")
+    page.locator("#text-seed input, #text-seed textarea").first.fill("7")
+    page.locator("#text-brand").get_by_text("eight").click()
     page.locator("#text-create").click()
     expect(page.locator("#text-candidates label")).to_have_count(3, timeout=LONG)
+    expect(page.locator("#text-result textarea")).to_have_value(re.compile(r"\(8\)"), timeout=LONG)
     page.locator("#text-weights").get_by_role("button", name="How they are ordered").click()
     slider = page.locator("#text-weights input[type=range]").first
     expect(slider).to_be_visible()
@@ -163,7 +169,7 @@ def test_candidates_are_weighed_anew(page: Page, shoot: Shoot) -> None:
     before = page.locator("#text-candidates").inner_text()
     with page.expect_response(lambda answer: "queue/join" in answer.url):
         slider.click(position={"x": 1, "y": 5})
-    page.wait_for_timeout(1000)
+    expect(page.locator("#text-result textarea")).to_have_value(re.compile(r"\(9\)"), timeout=LONG)
     assert page.locator("#text-candidates label").count() == 3
     assert set(page.locator("#text-candidates").inner_text().split()) == set(before.split())
     expect(page.locator("#text-download")).to_be_visible()
