@@ -38,7 +38,7 @@ def test_a_result_goes_on_to_the_editor_and_music_is_laid_under_it(
     soundfile.write(music, 0.2 * np.sin(2 * np.pi * 330 * time) * (1 + np.sin(9 * time)), 48_000)
     page.locator("#edit-more button").first.click()
     page.locator("#edit-second-file input[type=file]").set_input_files(music)
-    page.get_by_label("mix", exact=True).check()
+    page.get_by_label("A voice over music", exact=True).check()
     page.locator("#edit-create").click()
     expect(page.locator("#edit-seal")).to_contain_text("Put together from parts", timeout=LONG)
     shoot(page, "edit-mix")
