@@ -19,6 +19,7 @@ import json
 import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -62,12 +63,19 @@ def briefs(kind: Kind, most: int) -> Iterator[tuple[str, Brief]]:
     subjects: Sequence[str] = THINGS if kind == "image" else SUBJECTS
     model, options = None, {}
     if kind == "speech":
-        table = (ROOT / "assets" / "studies" / "speech-en.tsv").read_text("utf-8").splitlines()
-        subjects = [line.split("\t")[1] for line in table if line[0] != "#"]
         model, options = "joe-us", {"voice": "joe"}
     for i, subject in enumerate(subjects[:most]):
-        prompt = subject if kind == "speech" else PROMPTS[kind].format(subject)
-        yield subject, Brief(kind, prompt, model=model, options=options, count=CANDIDATES, seed=100 * i)
+        yield (
+            subject,
+            Brief(
+                kind,
+                PROMPTS[kind].format(subject),
+                model=model,
+                options=options,
+                count=CANDIDATES,
+                seed=100 * i,
+            ),
+        )
 
 
 class Study:
@@ -83,13 +91,20 @@ class Study:
         for subject, brief in briefs(kind, most):
             key = f"{kind} {brief.seed}"
             if key not in self.rows:
-                assets = sorted(self._studio.make(brief), key=lambda asset: asset.model.seed)
+                assets = sorted(self._make(brief), key=lambda asset: asset.model.seed)
                 made = [{"asset": one.id, "scores": _kept(one.scorecard.scores)} for one in assets]
                 self.rows[key] = {"kind": kind, "brief": brief.prompt, "seed": brief.seed, "candidates": made}
                 self._save()
             self._judge(self.rows[key], kind, subject)
             found.append(self.rows[key])
         return found
+
+    def _make(self, brief: Brief) -> list[Asset]:
+        """A script is spoken once a brief: four takes of it are four briefs with seeds of their own."""
+        if brief.kind != "speech":
+            return self._studio.make(brief)
+        takes = range((brief.seed or 0), (brief.seed or 0) + CANDIDATES)
+        return [one for seed in takes for one in self._studio.make(replace(brief, seed=seed, count=1))]
 
     def _judge(self, row: Row, kind: Kind, subject: str) -> None:
         for name in {name for group in JUDGES[kind] for name in group}:
