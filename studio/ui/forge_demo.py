@@ -137,7 +137,7 @@ def _table(pairs: Sequence[Pair]) -> str:
     rows = "".join(
         f'<tr><th scope="row">{escape(one.name.replace("_", " ").capitalize())}</th>'
         f'<td class="number">{one.before:.3g}</td><td class="number">{one.after:.3g} {escape(one.unit)}</td>'
-        f'<td>{one.verdict}</td><td class="fine">{one.pairs} pairs, {show.BETTER[one.better]}</td></tr>'
+        f'<td>{one.verdict}</td><td class="fine">{escape(one.basis)}</td></tr>'
         for one in compared(pairs)
     )
     return (
@@ -158,6 +158,12 @@ class Compared:
     after: float
     spread: float
     pairs: int
+
+    @property
+    def basis(self) -> str:
+        """On how many pairs it stands, and which way is good if one is."""
+        counted = "1 pair" if self.pairs == 1 else f"{self.pairs} pairs"
+        return ", ".join(filter(None, (counted, show.BETTER[self.better])))
 
     @property
     def verdict(self) -> str:

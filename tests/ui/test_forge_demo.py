@@ -39,6 +39,8 @@ def test_scores_are_paired_by_name_and_those_of_one_side_left_out() -> None:
     )
     assert [(one.name, one.pairs) for one in found] == [("words", 2)]
     assert found[0].before == pytest.approx(11) and found[0].after == pytest.approx(19)
+    assert found[0].basis == "2 pairs, higher is better"
+    assert replace(found[0], pairs=1, better="neither").basis == "1 pair"
 
 
 def test_the_demo_asks_for_things_that_its_data_do_not_hold() -> None:
