@@ -124,7 +124,9 @@ def test_the_recipe_learns_and_loads(trained: Path) -> None:
 
     curve = read_curve(trained)["valid/loss"]
     assert curve[-1][1] < 0.8 * curve[0][1]
-    net = TuneModel.load(trained / "tune")  # as the Music tab's engine does; with its notes: test_publish_made.py
+    net = TuneModel.load(
+        trained / "tune"
+    )  # as the Music tab's engine does; with its notes: test_publish_made.py
     assert net.shape.width == TINY["width"]
 
 
