@@ -65,9 +65,9 @@ class Desk:
         self.result = _result(kind, name)
         with gr.Row(visible=False) as self.actions:
             self.download = gr.DownloadButton(
-                "Download sealed file", variant="primary", elem_id=f"{name}-download"
+                "Download sealed file", variant="primary", elem_id=f"{name}-download", min_width=220
             )
-            self.star = gr.Button("☆ Favourite", elem_id=f"{name}-star")
+            self.star = gr.Button("☆ Favourite", elem_id=f"{name}-star", min_width=130)
         self.card = gr.HTML(elem_id=f"{name}-card")
         self.seal = gr.HTML(elem_id=f"{name}-seal")
         self.outputs = [

@@ -15,6 +15,7 @@ from studio.types import Asset, Credential, LicenceNote, Progress, Score, Scorec
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+COUNTED = ("flags", "words", "characters")  # units of which there can be one
 BETTER = {"higher": "higher is better", "lower": "lower is better", "neither": ""}
 TITLES = {
     "clip_alignment": "CLIP alignment",
@@ -96,8 +97,12 @@ def scorecard(card: Scorecard) -> str:
     return f'<section class="sheet"><h3>Scorecard</h3>{table}{more}</section>'
 
 
+def _unit(score: Score) -> str:
+    return score.unit.removesuffix("s") if score.value == 1 and score.unit in COUNTED else score.unit
+
+
 def _score_row(score: Score) -> str:
-    unit = f" {escape(score.unit)}" if score.unit else ""
+    unit = f" {escape(_unit(score))}" if score.unit else ""
     place = ""
     if score.percentile is not None:
         place = f"higher than {score.percentile:.0f} % of {score.reference}. "
