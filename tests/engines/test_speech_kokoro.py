@@ -175,7 +175,7 @@ def test_what_is_dropped_is_told(home: Settings) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"voice": "nobody"}, "jf_alpha, jf_gongitsune, jf_nezumi, jf_tebukuro, jm_kumo"),
+        ({"voice": "nobody"}, "jm_kumo, jf_nezumi, jf_alpha, jf_gongitsune, jf_tebukuro"),
         ({"language": "fr"}, "en-us, en-gb, ja"),
         ({"speed": 0}, "between 0.5 and 2"),
         ({"speed": 100}, "between 0.5 and 2"),
