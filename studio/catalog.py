@@ -149,7 +149,7 @@ class Catalog:
             raise _missing(model, model.folder.name)
         for file in model.files:
             try:
-                size = os.path.getsize(os.path.join(model.folder, file.path))
+                size = os.path.getsize(os.path.join(model.folder, file.path))  # asked for every job: no Path
             except OSError:
                 raise _missing(model, file.path) from None
             if size != file.size:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-from studio.forge.pictures import SOURCES
+from studio.forge.pictures import SOURCES, Source
 from studio.forge.track import read_curve
 
 
@@ -71,6 +71,18 @@ def write_card(
     file_ = folder / "card.md"
     file_.write_text("\n".join(lines), "utf-8")
     return file_
+
+
+def data_table(sources: Sequence[Source]) -> list[str]:
+    """The lines of a card that name every package of its data with its licence."""
+    return [
+        "## Data and licences",
+        "",
+        "| package | version | licence |",
+        "|---|---|---|",
+        *(f"| [{one.package}]({one.url}) | {one.version} | {one.licence} |" for one in sources),
+        "",
+    ]
 
 
 def curve_svg(points: Sequence[tuple[int, float]], title: str, width: int = 480, height: int = 200) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from studio.forge.card import curve_svg
+from studio.forge.card import curve_svg, data_table
 from studio.forge.pictures import CAPTIONS, SOURCES, PictureData
 from studio.forge.pretrain_align import load, recall
 from studio.forge.publish_made import artwork
@@ -102,12 +102,7 @@ def _card(rows: list[str], curve: bool) -> str:
         "- English only; a sentence is cut at 16 word pieces.",
         "- It learnt from the same artwork as signet-sticker: for that model it is a relative, no independent judge.",
         "",
-        "## Data and licences",
-        "",
-        "| package | version | licence |",
-        "|---|---|---|",
-        *(f"| [{one.package}]({one.url}) | {one.version} | {one.licence} |" for one in SOURCES),
-        "",
+        *data_table(SOURCES),
     ]
     return "\n".join(lines)
 

@@ -61,7 +61,7 @@ def model_choice(studio: Studio, kind: Kind) -> tuple[gr.Radio, list[Model]]:
 
     Test engines show only where the settings ask for them.
     """
-    shown = _shown(studio, kind)
+    shown = offered(studio, kind)
     choice = gr.Radio(
         [(model.title, model.name) for model in shown],
         value=shown[0].name if shown else None,
@@ -76,7 +76,7 @@ def model_choice(studio: Studio, kind: Kind) -> tuple[gr.Radio, list[Model]]:
     def offer() -> Any:
         """What is ready when the page is loaded: a model published meanwhile needs no restart."""
         studio.catalog.refresh()
-        shown[:] = [one for one in _shown(studio, kind) if one.engine in engines_here]
+        shown[:] = [one for one in offered(studio, kind) if one.engine in engines_here]
         return gr.update(choices=[(one.title, one.name) for one in shown], visible=bool(shown))
 
     choice.change(lambda name: gr.update(info=_summary(studio, name)), choice, choice, **quiet)
@@ -84,7 +84,8 @@ def model_choice(studio: Studio, kind: Kind) -> tuple[gr.Radio, list[Model]]:
     return choice, shown
 
 
-def _shown(studio: Studio, kind: Kind) -> list[Model]:
+def offered(studio: Studio, kind: Kind) -> list[Model]:
+    """Models that are ready; test engines only where the settings ask for them."""
     ready = [model for model in studio.models(kind) if studio.catalog.ready(model.name)]
     if studio.settings.test_engines:
         return ready

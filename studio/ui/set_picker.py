@@ -13,6 +13,7 @@ from studio.errors import BadInput
 from studio.service import Studio
 from studio.sets import PREFIX, LibrarySet
 from studio.types import Kind
+from studio.ui.controls import offered
 from studio.ui.desk import QUIET
 
 NONE, LIBRARY, FILES = "none", "library", "files"
@@ -51,7 +52,7 @@ class SetPicker:
 
     def models(self, kind: Kind) -> Any:
         """The choice of models for another kind."""
-        names = [(model.title, model.name) for model in self._studio.models(kind)]
+        names = [(model.title, model.name) for model in offered(self._studio, kind)]
         return gr.update(choices=[("Any", ANY), *names], value=ANY)
 
     def read(self, values: Mapping[Any, Any]) -> str | None:
